@@ -1,0 +1,43 @@
+# Every door of the project; `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+PORT ?= 7860
+PY := .venv/bin/python
+
+export PORT
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+export HF_HUB_OFFLINE := 1
+export GRADIO_ANALYTICS_ENABLED := False
+export LANGSMITH_TRACING := false
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run test check bench eval clean
+
+help:  ## list what make can do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## the virtual environment with what the app runs on (RACONTEUR_CUDA=1: llama.cpp for a GPU)
+	@PYTHON="$(PYTHON)" scripts/setup.sh
+
+setup-dev:  ## setup, and what testing and checking need on top (a browser included)
+	@PYTHON="$(PYTHON)" scripts/setup.sh dev
+
+run: setup  ## the chat on 127.0.0.1:$PORT (7860)
+	@$(PY) app.py
+
+test: setup-dev  ## all tests with coverage
+	@$(PY) -m pytest --cov
+
+check: setup-dev  ## ruff and mypy --strict
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+
+bench: setup  ## measure what is promised: start-up, first words, parts of a turn
+	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(PY) -m benchmarks.$$(basename $$file .py); done
+
+eval: setup  ## score the embedded bundle on its held-out shoppers
+	@$(PY) -m crs evaluate
+
+clean:  ## remove the virtual environment and caches; var/ (ratings, versions) stays
+	@rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -1,0 +1,196 @@
+"""What "the second one", "my kettle", "it" or "what I bought last spring" points at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from agents.catalogue import Catalogue
+from agents.language import word_set
+from agents.plan import Reference
+from agents.words import STOPWORDS, words
+from knowledge.types import Interaction
+
+_ORDINALS = {
+    word: position
+    for position, names in enumerate(
+        ("first 1st one 1", "second 2nd two 2", "third 3rd three 3", "fourth 4th four 4", "fifth 5th five 5",
+         "sixth 6th six 6", "seventh 7th seven 7", "eighth 8th eight 8"), start=1
+    )
+    for word in names.split()
+}  # fmt: skip
+_ORDINAL = re.compile(
+    r"\b(?:(?:number|option|no|card|pick|item|choice|#)\s*#?\s*(?P<number>[1-8]|one|two|three|four|five|six|"
+    r"seven|eight)|#\s*(?P<hash>[1-8])|"
+    r"(?P<ordinal>first|1st|second|2nd|third|3rd|fourth|4th|fifth|5th|sixth|6th|seventh|7th|eighth|"
+    r"8th)(?! (?:time|aid|hand)))\b"
+)
+_TOP = re.compile(
+    r"\b(?:top|former) (?:one|pick|choice|card|item|result|suggestion)\b|\bthe (?:top|former)\b"
+)
+_LAST = re.compile(
+    r"\b(?:last|bottom|final|latter)\b"
+    r"(?! (?:spring|summer|autumn|fall|winter|year|month|week|night|time|christmas|january|february|march|"
+    r"april|may|june|july|august|september|october|november|december|\d))"
+)
+_PURCHASE = re.compile(
+    r"\b(?:purchas\w*|order(?:s|ed)?|bought|buy|got|owned|acquired|picked up|shopped|acquisition)\b"
+)
+_RECENT = re.compile(
+    r"\b(?:most recent(?:ly)?|latest|newest|last (?:thing|purchase|order|buy|item|acquisition)|"
+    r"recent (?:purchase|order))\b"
+)
+_PRONOUN = re.compile(r"\b(?:it|this|that|these|those|them|same one)\b")
+_POINTING = word_set("pointing")
+_SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}
+_MONTHS = {
+    name: month
+    for month, names in enumerate(
+        ("january jan", "february feb", "march", "april apr", "may", "june jun", "july jul", "august aug",
+         "september sept sep", "october oct", "november nov", "december dec"), start=1
+    )
+    for name in names.split()
+}  # fmt: skip
+_NAMED = "|".join([*_SEASONS, *_MONTHS, "christmas"])
+_DATE = re.compile(
+    rf"\b(?:(?:in|last|this|past|during|back in|around|early|late)(?: (?:the|last|this|early|late))? "
+    rf"(?P<named>{_NAMED})(?:(?: of| in)? (?P<of>(?:19|20)\d\d))?|"
+    r"(?:in|during|from|back in) (?P<year>(?:19|20)\d\d)|last (?P<last>year|month|week)|"
+    r"this (?P<this>year|month)|"
+    r"(?P<count>a|an|one|two|three|four|five|six|\d+) (?P<unit>years?|months?|weeks?) (?:ago|back))\b"
+)
+_COUNTS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
+
+
+@dataclass(frozen=True, slots=True)
+class InSight:
+    """What words can point at: the cards shown last, what is talked about, the purchases (oldest first)."""
+
+    shown: Sequence[str] = ()
+    focus: str | None = None
+    history: Sequence[Interaction] = ()
+
+
+def resolve(reference: Reference, sight: InSight, catalogue: Catalogue) -> list[str]:
+    """The item ids that a reference fits, best first; several where it cannot be told which; maybe none.
+
+    Looked for among the shown cards, then the purchases (first when ``owned``), then the whole store.
+    """
+    text, name = reference.words, _name(reference.words)
+    bought = list(dict.fromkeys(interaction.item_id for interaction in reversed(sight.history)))
+    of_purchases = reference.owned or bool(_PURCHASE.search(text))
+    dated = _bought_then(text, sight.history)
+    if dated is not None:
+        return catalogue.match(name, dated) or dated
+    if of_purchases or not sight.shown:
+        placed = _placed_purchase(text, sight.history)
+        if placed:
+            return [placed]
+    placed = None if reference.owned else _placed_card(text, sight.shown)
+    if placed:
+        return [placed]
+    places = [bought, list(sight.shown)] if of_purchases else [list(sight.shown), bought]
+    for place in places:
+        named = catalogue.match(name, place)
+        if named:
+            return named
+    if _PRONOUN.search(text) or not name:
+        pointed = sight.focus or (sight.shown[0] if sight.shown else None)
+        if pointed:
+            return [pointed]
+    return [] if reference.owned else catalogue.match(name)
+
+
+def choose(text: str, among: Sequence[str], catalogue: Catalogue) -> list[str]:
+    """The items of a short list that a text picks, by place ("the second") or by name; maybe none."""
+    placed = _placed_card(text, among)
+    return [placed] if placed else catalogue.match(_name(text), among)
+
+
+def _placed_card(text: str, shown: Sequence[str]) -> str | None:
+    """The card meant by "the second", "#3", "the last one"."""
+    if not shown:
+        return None
+    if _LAST.search(text):
+        return shown[-1]
+    if _TOP.search(text):
+        return shown[0]
+    position = _position(text)
+    return shown[position - 1] if position and position <= len(shown) else None
+
+
+def _placed_purchase(text: str, history: Sequence[Interaction]) -> str | None:
+    """The purchase meant by "my first purchase", "the last thing I bought"."""
+    if not history:
+        return None
+    if _RECENT.search(text) or _LAST.search(text):
+        return history[-1].item_id
+    position = _position(text)
+    return history[position - 1].item_id if position and position <= len(history) else None
+
+
+def _position(text: str) -> int | None:
+    match = _ORDINAL.search(text)
+    return _ORDINALS[match["number"] or match["hash"] or match["ordinal"]] if match else None
+
+
+def _name(text: str) -> str:
+    """What is left of a reference when time and words of pointing are taken out: the product's own words."""
+    said = words(_DATE.sub(" ", text))
+    return " ".join(word for word in said if word not in STOPWORDS and word not in _POINTING)
+
+
+def _bought_then(text: str, history: Sequence[Interaction]) -> list[str] | None:
+    """Items bought in the time that the text names, latest first; None where it names no time.
+
+    Time is counted from the latest purchase: a store's records may end long before today.
+    """
+    match = _DATE.search(text)
+    if match is None or not history:
+        return None
+    start, end = _span(match, datetime.fromtimestamp(history[-1].timestamp, UTC))
+    then = [i for i in history if start.timestamp() <= i.timestamp < end.timestamp()]
+    return list(dict.fromkeys(interaction.item_id for interaction in reversed(then)))
+
+
+def _span(match: re.Match[str], now: datetime) -> tuple[datetime, datetime]:
+    """Beginning and end of the time named, the last such time up to ``now`` where no year is said."""
+    if match["year"]:
+        return _months(int(match["year"]), 1, 12)
+    if match["named"]:
+        month, length = _named_months(match["named"])
+        if match["of"]:
+            return _months(int(match["of"]), month, length)
+        start, end = _months(now.year, month, length)
+        return (start, end) if start <= now else _months(now.year - 1, month, length)
+    if match["last"] or match["this"]:
+        if match["last"] == "week":
+            return now - timedelta(days=7), now + timedelta(seconds=1)
+        back = 1 if match["last"] else 0
+        if "year" in (match["last"], match["this"]):
+            return _months(now.year - back, 1, 12)
+        return _months(now.year, now.month - back, 1)
+    count = _COUNTS.get(match["count"]) or int(match["count"])
+    if match["unit"].startswith("year"):
+        return _months(now.year - count, 1, 12)
+    if match["unit"].startswith("month"):
+        return _months(now.year, now.month - count, 1)
+    return now - timedelta(weeks=count + 1), now - timedelta(weeks=count - 1)
+
+
+def _named_months(name: str) -> tuple[int, int]:
+    """First month and number of months of a season, a month or Christmas (November and December)."""
+    if name in _SEASONS:
+        return _SEASONS[name], 3
+    return (11, 2) if name == "christmas" else (_MONTHS[name], 1)
+
+
+def _months(year: int, month: int, length: int) -> tuple[datetime, datetime]:
+    """The span of ``length`` months; ``month`` may lie outside 1 to 12 and then moves the year."""
+    first, after = year * 12 + month - 1, year * 12 + month - 1 + length
+    return (
+        datetime(first // 12, first % 12 + 1, 1, tzinfo=UTC),
+        datetime(after // 12, after % 12 + 1, 1, tzinfo=UTC),
+    )

@@ -1,0 +1,54 @@
+"""What a conversation keeps between turns (plain data, checkpointed), and what lives for one turn only."""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from agents.events import Answer
+from agents.plan import Plan, Wishes
+from knowledge.types import Interaction, Recommendation
+
+if TYPE_CHECKING:
+    from knowledge.memory import Person
+
+
+class Conversation(TypedDict, total=False):
+    """One conversation as the checkpointer stores it; only the last step of a turn writes to it."""
+
+    conversation_id: str
+    user_id: str | None  # None: someone new, known only by what they state
+    messages: list[dict[str, Any]]  # role, text, answer as JSON (None for the person's own)
+    stated: list[dict[str, Any]]  # interactions told in words rather than bought here
+    disliked: dict[str, Any]  # wishes as JSON: what the person said they dislike
+    wishes: dict[str, Any]  # what is being looked for, as JSON
+    shown: list[dict[str, Any]]  # the cards shown last: id and shares
+    focus: str | None  # the product talked about last
+    question: dict[str, Any] | None  # the plan that waits for "which one do you mean?"
+
+
+@dataclass(slots=True)
+class Turn:
+    """One message on its way through the graph; each step fills in what the next ones need."""
+
+    message: str
+    seed: int
+    stop: threading.Event
+    attempt: int = 0
+    plan: Plan = Plan("help")
+    person: Person | None = None
+    stated: list[Interaction] = field(default_factory=list)
+    matched: list[tuple[str, str]] = field(default_factory=list)  # what was said, the item that stands for it
+    unmatched: list[str] = field(default_factory=list)
+    disliked: Wishes = Wishes()
+    wishes: Wishes = Wishes()
+    recommendations: list[Recommendation] = field(default_factory=list)
+    asks: bool = False  # the answer is a clarifying question
+    answer: Answer | None = None
+
+
+def turn_seed(conversation_id: str, n_messages: int, attempt: int) -> int:
+    """A seed that a turn can be told again with: the same place and attempt give the same one (31 bits)."""
+    return zlib.crc32(f"{conversation_id}/{n_messages}/{attempt}".encode()) & 0x7FFFFFFF

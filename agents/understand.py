@@ -1,0 +1,188 @@
+"""From a message to a `Plan` without a language model: examples by meaning, cues, the store's own words.
+
+An intent's score is its nearest examples' mean cosine, plus a bonus where one of its cues fits and where
+the message's wishes speak for it. Then each intent reads what it needs: wishes, references, style, things
+stated.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from agents.introductions import parse_introduction
+from agents.language import any_of, patterns
+from agents.lexicon import Lexicon
+from agents.parse_constraints import parse_constraints
+from agents.plan import INTENTS, Change, Facet, Intent, Plan, Reference, Style, Wishes
+from agents.words import words
+from knowledge.types import Constraints
+
+if TYPE_CHECKING:
+    from crs.content import TextEncoder
+
+N_NEAREST = 2  # examples an intent is judged by
+CUE_BONUS = 0.35
+WISH_BONUS = 0.12  # a price, a brand, a kind: someone wants something
+LEAST_SCORE = 0.34  # below it nothing was understood
+
+_CHANGES = cast("list[tuple[Change, re.Pattern[str]]]", patterns("changes"))
+_RELAX = re.compile(
+    r"\b(?:(?:forget|drop|ignore|lift|remove|never ?mind|scrap|without|relax)(?: about)?(?: the| my| that)?|"
+    r"any|whatever) "
+    r"(?P<facet>budget|price(?: limit)?|limit|brand|color|department|kind|wording|rest)\b|"
+    r"\b(?P<after>brand|price|color|budget) (?:doesnt|does not|isnt|dont|is not) (?:really )?(?:matter|"
+    r"important|care)\b|(?P<money>\bmoney (?:is )?no object\b)"
+)
+_FACETS: Mapping[str, Facet] = {
+    "budget": "price", "price": "price", "price limit": "price", "limit": "price", "brand": "brand",
+    "color": "color", "department": "department", "kind": "kind", "wording": "words", "rest": "words",
+}  # fmt: skip
+_LIKE = re.compile(
+    rf"{any_of('likening')} (?P<what>(?:my|the|that|this|what i|one i|those|these|it)\b.*?)"
+    r"(?=$|[,.;!?]| (?:but|under|below|around|less|for|only|cheaper|without|not|in|and|at|please)\b|"
+    r" that (?:is|costs?)\b)"
+)
+_OWNED = re.compile(r"\b(?:my|i (?:already )?(?:bought|own|owned|got|have|ordered|purchased|had))\b")
+_FIVE_WORDS, _LONG = re.compile(any_of("five_words")), re.compile(any_of("long"))
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What understanding must know of the conversation: is a search under way, and for which wishes."""
+
+    searching: bool = False
+    constraints: Constraints = Constraints()
+
+
+class Understanding:
+    """Reads messages; made once, shared by conversations, keeps nothing of them."""
+
+    def __init__(self, encoder: TextEncoder, lexicon: Lexicon) -> None:
+        self._encoder, self._lexicon = encoder, lexicon
+        phrases = tomllib.loads((Path(__file__).parent / "phrases.toml").read_text("utf-8"))
+        self._cues = {intent: [re.compile(cue) for cue in phrases[intent]["cues"]] for intent in INTENTS}
+        examples = [(intent, text) for intent in INTENTS for text in phrases[intent]["examples"]]
+        self._intent_of = np.array([INTENTS.index(intent) for intent, _ in examples])
+        self._examples = encoder.encode([lexicon.correct(text) for _, text in examples])  # (n, 384)
+
+    def plan(self, message: str, situation: Situation = Situation()) -> Plan:
+        """The plan of one message; its references are still words (see `agents.references`)."""
+        text = self._lexicon.correct(message)
+        like = _like(text)
+        wishes = parse_constraints(_without(text, like), self._lexicon)
+        intent, confidence = self._intent(text, wishes, like is not None, situation)
+        plan = Plan(intent, confidence=confidence)
+        if intent == "recommend":
+            return replace(plan, wishes=wishes, like=like)
+        if intent == "critique":
+            return _critique(plan, text, wishes, like)
+        if intent == "introduce":
+            stated = parse_introduction(text)
+            return replace(plan, stated=stated)
+        if intent == "about_me":
+            return replace(plan, style=_style(text))
+        if intent in ("why_bought", "why_this", "pitch", "pick_item"):
+            owned = intent == "why_bought" or bool(_OWNED.search(text))
+            return replace(plan, reference=Reference(text, owned))
+        return plan
+
+    def wishes(self, text: str) -> Wishes:
+        """The wishes in a text, whatever its intent."""
+        return parse_constraints(self._lexicon.correct(text), self._lexicon)
+
+    def scores(self, text: str) -> dict[Intent, float]:
+        """Each intent's score for a text in normal form, from its examples and cues alone."""
+        similarity = self._examples @ self._encoder.encode([text])[0]  # (n,)
+        scores: dict[Intent, float] = {}
+        for number, intent in enumerate(INTENTS):
+            nearest = np.sort(similarity[self._intent_of == number])[-N_NEAREST:]
+            cued = any(cue.search(text) for cue in self._cues[intent])
+            scores[intent] = float(nearest.mean()) + CUE_BONUS * cued
+        return scores
+
+    def _intent(
+        self, text: str, wishes: Wishes, likes: bool, situation: Situation
+    ) -> tuple[Intent, float]:
+        scores = self.scores(text)
+        if _is_concrete(wishes) or likes:
+            scores["recommend"] += WISH_BONUS
+            scores["critique"] += WISH_BONUS
+        intent = max(scores, key=lambda each: scores[each])
+        confidence = round(scores[intent], 3)
+        if scores[intent] < LEAST_SCORE:
+            return ("recommend" if _is_concrete(wishes) else "out_of_scope"), confidence
+        if intent == "critique" and (not situation.searching or _asks_anew(text, wishes, situation)):
+            intent = "recommend"
+        elif intent == "recommend" and situation.searching and _refines(text, wishes, likes):
+            intent = "critique"
+        return intent, confidence
+
+
+def _critique(plan: Plan, text: str, wishes: Wishes, like: Reference | None) -> Plan:
+    change: Change = next((name for name, pattern in _CHANGES if pattern.search(text)), "")
+    if like is not None and change not in ("cheaper", "pricier", "other_brand", "other_color"):
+        change = "more_like"
+    elif change == "more" and wishes:
+        change = ""  # "another one in blue": the wish is the change
+    facets = [match["facet"] or match["after"] or "price" for match in _RELAX.finditer(text)]
+    if facets:
+        change = ""
+    if change or facets:  # the words were spent on the change: they describe no product
+        wishes = replace(wishes, price="", constraints=replace(wishes.constraints, words=""))
+    return replace(
+        plan,
+        wishes=wishes,
+        change=change,
+        relax=tuple(dict.fromkeys(_FACETS[facet] for facet in facets)),
+        like=like,
+        reference=Reference(text) if change not in ("", "more") else None,
+    )
+
+
+def _like(text: str) -> Reference | None:
+    """The product a message wants something like ("like my kettle, but blue")."""
+    match = _LIKE.search(text)
+    return Reference(match["what"], bool(_OWNED.search(match["what"]))) if match else None
+
+
+def _without(text: str, like: Reference | None) -> str:
+    return text if like is None else text.replace(like.words, " ; ", 1)
+
+
+def _style(text: str) -> Style:
+    if _FIVE_WORDS.search(text):
+        return "five_words"
+    return "long" if _LONG.search(text) else "brief"
+
+
+def _is_concrete(wishes: Wishes) -> bool:
+    """Whether more than loose words was wished for."""
+    return bool(replace(wishes, constraints=replace(wishes.constraints, words="")))
+
+
+def _refines(text: str, wishes: Wishes, likes: bool) -> bool:
+    """Whether a request only narrows or changes what is shown, and names no new product."""
+    constraints = wishes.constraints
+    if likes or constraints.kinds or constraints.departments or constraints.words:
+        return False
+    return _is_concrete(wishes) or any(pattern.search(text) for _, pattern in _CHANGES)
+
+
+def _asks_anew(text: str, wishes: Wishes, situation: Situation) -> bool:
+    """Whether a message that sounds like a critique names a product other than the one looked for."""
+    kinds, current = wishes.constraints.kinds, situation.constraints.kinds
+    return bool(kinds) and not set(kinds) & set(current) and not any(
+        pattern.search(text) for change, pattern in _CHANGES if change in ("cheaper", "pricier", "more_like")
+    )
+
+
+def is_short(message: str) -> bool:
+    """Whether a message is short enough to be the answer to a question."""
+    return len(words(message)) <= 8

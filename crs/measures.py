@@ -1,0 +1,60 @@
+"""How good a bundle is on people it has not learned from: what it finds, and how it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from crs.bundle import Bundle
+from crs.content import TextEncoder
+from crs.recommender import Recommender
+from crs.rows import FusedRows
+from crs.tuning import Lesson, TunableNarrator
+from knowledge.types import MAX_HISTORY, Narrative
+
+N_MEASURED = 200  # reference narratives that the loss is measured on
+
+
+@dataclass(frozen=True)
+class Measured:
+    """``hit_rate`` at 10; ``loss`` in nats a token, None where there are no narratives to measure it on."""
+
+    hit_rate: float
+    loss: float | None
+
+
+def measure(bundle: Bundle, encoder: TextEncoder, rows: FusedRows, users: Sequence[str]) -> Measured:
+    """Hit rate@10 of the held-out purchase, and the loss of the reference narratives of ``users``."""
+    told = references(bundle, users, N_MEASURED) if bundle.has_narrator else []
+    loss = None
+    if told:
+        loss = TunableNarrator(bundle.narrator_dir).loss([reference_lesson(n, bundle, rows) for n in told])
+    return Measured(hit_rate(bundle, encoder, users), loss)
+
+
+def hit_rate(bundle: Bundle, encoder: TextEncoder, users: Sequence[str], k: int = 10) -> float:
+    """Share of ``users`` whose held-out purchase is among their first ``k`` recommendations; 0.0 for none."""
+    recommender = Recommender(bundle, encoder)
+    held_out = bundle.store.held_out
+    asked = [user_id for user_id in users if user_id in held_out]
+    hits = 0
+    for user_id in asked:
+        found = recommender.recommend(bundle.store.history(user_id), k=k)
+        hits += held_out[user_id] in {each.item.item_id for each in found}
+    return hits / len(asked) if asked else 0.0
+
+
+def references(bundle: Bundle, users: Sequence[str], n: int) -> list[Narrative]:
+    """Up to ``n`` reference narratives of ``users``, spread evenly over what there is."""
+    chosen = set(users)
+    told = [
+        each for each in bundle.store.narratives() if each.user_id in chosen and each.n_history <= MAX_HISTORY
+    ]
+    return told[:: max(1, len(told) // n)][:n]
+
+
+def reference_lesson(narrative: Narrative, bundle: Bundle, rows: FusedRows) -> Lesson:
+    """A reference with the input it was written from."""
+    history = bundle.store.history(narrative.user_id)[: narrative.n_history]
+    target = bundle.store.items[narrative.target_id] if narrative.target_id else None
+    return Lesson(rows.of(history, target), narrative.task, target, narrative.text)

@@ -1,0 +1,48 @@
+"""The sentence gate: is what a sentence says of the products it points at so?
+
+It knows one kind of claim so far: the noun after a pointer must be the kind of the product pointed at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from knowledge.types import TARGET_POINTER, Item
+
+_POINTED = re.compile(r"(\[(?:\d+|target)\])\s*([^\[\].,;:!?]*)")
+
+
+def wrong_nouns(sentence: str, item_of: Callable[[str], Item | None]) -> list[str]:
+    """Pointers of ``sentence`` whose next words do not name the product's kind, in order.
+
+    ``item_of`` gives the product a pointer stands for, or None. Products of unknown kind pass.
+    """
+    wrong = []
+    for pointer, following in _POINTED.findall(sentence):
+        item = item_of(pointer)
+        if item is None or (item.kind and not names_kind(following, item.kind)):
+            wrong.append(pointer)
+    return wrong
+
+
+def names_kind(words: str, kind: str) -> bool:
+    """Whether ``words`` begin with the noun ``kind``, in singular or plural."""
+    said, noun = words.strip().lower(), kind.lower()
+    last = noun.split()[-1]
+    stems = {last, last + "s", last + "es", last.removesuffix("s"), last.removesuffix("y") + "ies"}
+    stems |= {last.removesuffix("fe") + "ves", last.removesuffix("f") + "ves", last.removesuffix("ies") + "y"}
+    head = noun.removesuffix(last)
+    return any(re.match(re.escape(head + stem) + r"\b", said) for stem in stems if stem)
+
+
+def resolver(history: list[Item], target: Item | None) -> Callable[[str], Item | None]:
+    """A function from a pointer's text to its product, or None when it points nowhere."""
+
+    def item_of(pointer: str) -> Item | None:
+        if pointer == TARGET_POINTER:
+            return target
+        position = int(pointer[1:-1])
+        return history[position - 1] if 1 <= position <= len(history) else None
+
+    return item_of

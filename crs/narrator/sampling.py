@@ -1,0 +1,104 @@
+"""Choosing the next token from a row of logits: the same arithmetic for every language model."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from knowledge.errors import ModelError
+
+PENALTY_WINDOW = 64  # generated tokens that the repetition penalty looks back on
+_FIRST_CANDIDATES = 128  # a nucleus seldom holds more, and sorting few is what makes a pick cheap
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn. ``temperature`` 0 is greedy; the same seed gives the same tokens.
+
+    ``repeat_penalty`` 1 is off; ids in ``penalty_exempt`` (pointers, say) may be repeated freely.
+    Raises ModelError when a value is out of range.
+    """
+
+    temperature: float = 0.8
+    top_p: float = 0.95
+    repeat_penalty: float = 1.1
+    seed: int = 0
+    max_tokens: int = 256
+    penalty_exempt: frozenset[int] = frozenset()
+
+    def __post_init__(self) -> None:
+        in_range = {
+            "temperature": (self.temperature >= 0, "0 or more"),
+            "top_p": (0 < self.top_p <= 1, "above 0 and at most 1"),
+            "repeat_penalty": (self.repeat_penalty > 0, "above 0"),
+            "seed": (self.seed >= 0, "0 or more"),
+            "max_tokens": (self.max_tokens >= 1, "1 or more"),
+        }
+        for field, (fits, rule) in in_range.items():
+            if not fits:
+                raise ModelError(f"sampling: {field} is {getattr(self, field)}, it must be {rule}")
+
+
+class Sampler:
+    """Draws the tokens of one request: holds its random generator and its repetition window."""
+
+    def __init__(self, sampling: Sampling, banned: Collection[int] = ()) -> None:
+        self._sampling = sampling
+        self._banned = np.fromiter(banned, dtype=np.intp)
+        self._recent: deque[int] = deque(maxlen=PENALTY_WINDOW)
+        self._random = np.random.default_rng(sampling.seed)
+
+    def pick(self, logits: np.ndarray) -> int:
+        """The next token id from ``logits``, float32 (n_vocab,), left as they are.
+
+        Raises ModelError when a logit is not a number or when every token is banned.
+        """
+        scores = logits.astype(np.float64)
+        if not np.isfinite(scores).all():
+            raise ModelError("the model's logits are not finite; its weights or the soft rows are far off")
+        self._penalise_repeats(scores)
+        scores[self._banned] = -np.inf
+        token = int(scores.argmax())
+        if scores[token] == -np.inf:
+            raise ModelError("every token is banned; allow at least one")
+        if self._sampling.temperature > 0:
+            token = self._draw(scores / self._sampling.temperature)
+        if token not in self._sampling.penalty_exempt:
+            self._recent.append(token)
+        return token
+
+    def _penalise_repeats(self, scores: np.ndarray) -> None:
+        """Scale recent tokens down in place (CTRL, Keskar et al. 2019, section 4.1, sign-aware)."""
+        if self._sampling.repeat_penalty == 1 or not self._recent:
+            return
+        recent = np.fromiter(set(self._recent), dtype=np.intp)
+        penalty = self._sampling.repeat_penalty
+        scores[recent] = np.where(scores[recent] > 0, scores[recent] / penalty, scores[recent] * penalty)
+
+    def _draw(self, scores: np.ndarray) -> int:
+        """One draw from the nucleus: the fewest likeliest tokens that hold ``top_p`` of the mass."""
+        weights = np.exp(scores - scores.max())
+        wanted = self._sampling.top_p * weights.sum()
+        candidates = _likeliest(weights, wanted)
+        cumulative = weights[candidates].cumsum()
+        nucleus = min(int(np.searchsorted(cumulative, wanted)) + 1, len(candidates))
+        point = self._random.random() * cumulative[nucleus - 1]
+        drawn = min(int(np.searchsorted(cumulative[:nucleus], point, "right")), nucleus - 1)
+        return int(candidates[drawn])
+
+
+def _likeliest(weights: np.ndarray, wanted: float) -> np.ndarray:
+    """Ids of non-zero weight, heaviest first, enough to hold ``wanted``; sorts no more than it must."""
+    count = _FIRST_CANDIDATES
+    top = np.arange(len(weights))
+    while count < len(weights):
+        heaviest = np.argpartition(weights, -count)[-count:]
+        if weights[heaviest].sum() >= wanted:
+            top = heaviest
+            break
+        count *= 8
+    top = top[weights[top] > 0]  # a banned token weighs nothing
+    return top[np.lexsort((top, -weights[top]))]

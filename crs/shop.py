@@ -1,0 +1,181 @@
+"""The one face that the conversation uses: everything learned, opened once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crs.bundle import Bundle
+from crs.content import Encoder, TextEncoder
+from crs.recommender import Recommender, color_of
+from crs.storyteller import Storyteller
+from crs.versions import default_data_dir, open_in_use
+from knowledge.feedback import FeedbackLog
+from knowledge.memory import Memory, Person
+from knowledge.types import Constraints, Interaction, Item, Recommendation, Task
+
+if TYPE_CHECKING:
+    from crs.narrator.narrate import NarrationStream
+
+Progress = Callable[[str, int, int], None]  # stage, done, total
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The words a store uses for its products, as listed, each in alphabetical order."""
+
+    brands: tuple[str, ...]
+    colors: tuple[str, ...]
+    departments: tuple[str, ...]
+    kinds: tuple[str, ...]
+
+
+class Shop:
+    """A bundle with its memory, ranking, narrator and feedback log. Holds nothing of a conversation."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        encoder: TextEncoder,
+        memory: Memory,
+        storyteller: Storyteller,
+        feedback: FeedbackLog,
+    ) -> None:
+        self.bundle, self.encoder, self.memory = bundle, encoder, memory
+        self.storyteller, self.feedback = storyteller, feedback
+        self._recommender = Recommender(bundle, encoder)
+        self.vocabulary = vocabulary_of(bundle.store.items.values())
+
+    @classmethod
+    def open(
+        cls,
+        bundle_path: str | Path | None = None,
+        *,
+        data_dir: str | Path | None = None,
+        encoder: TextEncoder | None = None,
+        progress: Progress | None = None,
+    ) -> Shop:
+        """Open the version in use of the bundle (the embedded one by default), ready to answer.
+
+        ``data_dir`` keeps memory, caches and ratings (``var/`` by default). The first start fills the
+        memory and writes the model file; later ones find both. Raises BusyError when another process
+        has this memory open.
+        """
+        data_dir = default_data_dir() if data_dir is None else Path(data_dir)
+        bundle = open_in_use(bundle_path, data_dir)
+        encoder = encoder or Encoder()
+        storyteller = Storyteller.open(bundle, encoder, data_dir / "cache")
+        # Keyed by the catalogue, so that what people told survives a new version of its bundle.
+        catalogue = bundle.manifest["parts"]["store/items.parquet"][:12]
+        memory = Memory.open(data_dir / f"memory-{catalogue}")
+        fill_memory(memory, bundle, progress)
+        encoder.encode(["warm up"])  # the first answer should not wait for the encoder to load
+        return cls(bundle, encoder, memory, storyteller, FeedbackLog(data_dir / "feedback.sqlite"))
+
+    @property
+    def items(self) -> Mapping[str, Item]:
+        """Item by id."""
+        return self.bundle.store.items
+
+    @property
+    def user_ids(self) -> list[str]:
+        """The store's shoppers; people who introduced themselves are not among them."""
+        return self.bundle.store.user_ids
+
+    @property
+    def notes(self) -> list[str]:
+        """What people should know of this shop, one sentence each."""
+        notes = [f"The narrator runs on this machine's {self.storyteller.model.device}."]
+        if self.bundle.signals != "content" and self.bundle.narrator_signals == "content":
+            notes.append(
+                "Collaborative filtering is used for ranking only: the narrator was trained on another "
+                "store and reads what products and reviews say."
+            )
+        return notes
+
+    def person(self, user_id: str) -> Person:
+        """Recall a person by id. Raises NotFoundError for a stranger."""
+        return self.memory.recall(user_id)
+
+    def newcomer(self, user_id: str, history: Sequence[Interaction] = ()) -> Person:
+        """A person who is not remembered yet, with what they say they own."""
+        return Person(user_id, list(history), self.taste(history))
+
+    def remember(self, person: Person) -> None:
+        """Keep a person's history; their taste is made from it anew."""
+        self.memory.remember(person.user_id, person.history, self.taste(person.history))
+
+    def recommend(
+        self, person: Person, constraints: Constraints | None = None, k: int = 10
+    ) -> list[Recommendation]:
+        """See `Recommender.recommend`."""
+        return self._recommender.recommend(person.history, constraints, k)
+
+    def narrate(
+        self,
+        person: Person,
+        task: Task,
+        target_id: str | None = None,
+        seed: int = 0,
+        stop: threading.Event | None = None,
+    ) -> NarrationStream:
+        """See `Storyteller.narrate`."""
+        return self.storyteller.narrate(person.history, task, target_id, seed=seed, stop=stop)
+
+    def taste(self, history: Sequence[Interaction]) -> np.ndarray:
+        """Unit mean of what the purchases' listings say, float32 (384,); zeros without purchases."""
+        index = self.bundle.store.item_index
+        owned = [index[i.item_id] for i in history if i.item_id in index]
+        return _unit(self.bundle.item_content[owned].sum(axis=0))
+
+    def close(self) -> None:
+        """Free the model and release the memory; ratings are on disk already."""
+        self.storyteller.close()
+        self.memory.close()
+        self.feedback.close()
+
+
+def fill_memory(memory: Memory, bundle: Bundle, progress: Progress | None = None) -> None:
+    """Put the bundle's items and users into the memory, unless it was filled from this version before."""
+    if memory.is_filled(bundle.version):
+        return
+
+    def stage(name: str) -> Callable[[int, int], None] | None:
+        return (lambda done, total: progress(name, done, total)) if progress else None
+
+    store = bundle.store
+    listings = [
+        {"title": item.title, "brand": item.brand, "department": item.department, "price": item.price}
+        for item in store.items.values()
+    ]
+    memory.fill_items(store.item_ids, bundle.item_content, listings, progress=stage("memory of items"))
+    tastes = _unit(np.asarray(store.user_items() @ bundle.item_content, dtype=np.float32))
+    histories = [store.history(user_id) for user_id in store.user_ids]
+    memory.fill_users(store.user_ids, tastes, histories, progress=stage("memory of people"))
+    memory.mark_filled(bundle.version)
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    """Rows (..., 384) at length 1; a row of zeros stays one."""
+    length = np.linalg.norm(rows, axis=-1, keepdims=True)
+    return np.asarray(rows / np.maximum(length, 1e-9), dtype=np.float32)
+
+
+def vocabulary_of(items: Iterable[Item]) -> Vocabulary:
+    """The words that these items use."""
+    items = list(items)
+
+    def named(values: Iterable[str | None]) -> tuple[str, ...]:
+        return tuple(sorted({value for value in values if value}))
+
+    return Vocabulary(
+        brands=named(item.brand for item in items),
+        colors=named(color_of(item) for item in items),
+        departments=named(item.department for item in items),
+        kinds=named(item.kind for item in items),
+    )

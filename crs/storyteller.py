@@ -1,0 +1,99 @@
+"""From a history and a task to a stream of narrative: fused rows, soft tokens, the language model."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crs.bundle import Bundle
+from crs.content import TextEncoder
+from crs.rows import FusedRows
+from knowledge.errors import BundleError, InputError, NotFoundError
+from knowledge.types import MAX_HISTORY, TARGET_TASKS, TASKS, Interaction, Item, Task
+
+if TYPE_CHECKING:
+    from crs.narrator.language_model import LanguageModel
+    from crs.narrator.narrate import NarrationStream
+
+REASONS: frozenset[Task] = frozenset({"purchase_reason", "purchase_reason_explanation"})
+
+
+class Storyteller:
+    """One bundle's narrator over one language model; safe to share between conversations."""
+
+    def __init__(self, bundle: Bundle, encoder: TextEncoder, model: LanguageModel) -> None:
+        from crs.adapter import SoftTokens
+        from crs.narrator.narrate import Narrator
+        from crs.narrator.tokenizer import NarratorTokenizer
+
+        self.model = model
+        self._items = bundle.store.items
+        self._rows = FusedRows(bundle, encoder)
+        self._narrator = Narrator(
+            model,
+            NarratorTokenizer.load(bundle.narrator_dir / "tokenizer.json"),
+            SoftTokens.load(bundle.narrator_dir / "adapter.safetensors"),
+        )
+
+    @classmethod
+    def open(cls, bundle: Bundle, encoder: TextEncoder, cache_dir: Path) -> Storyteller:
+        """Open the bundle's narrator; its GGUF is written to ``cache_dir`` at the first use.
+
+        Raises BundleError when the bundle has no narrator, ModelError when it cannot be loaded.
+        """
+        from crs.narrator.engine import LlamaCppModel
+        from crs.narrator.gguf_export import cached_gguf
+
+        if not bundle.has_narrator:
+            raise BundleError(
+                f"{bundle.path}: no narrator in it; run `python -m crs train-narrator {bundle.path}`"
+            )
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        return cls(bundle, encoder, LlamaCppModel(cached_gguf(bundle.narrator_dir, cache_dir)))
+
+    def narrate(
+        self,
+        history: Sequence[Interaction],
+        task: Task,
+        target_id: str | None = None,
+        *,
+        seed: int = 0,
+        stop: threading.Event | None = None,
+    ) -> NarrationStream:
+        """Pieces of the narrative as they come; the stream's ``result`` is set once it ends.
+
+        A reason for an owned product is told from what was bought before it. Raises InputError for a
+        task without the target it needs, NotFoundError for an item that the store or the history lacks.
+        """
+        history = list(history[-MAX_HISTORY:])
+        target = self._target(task, target_id)
+        if target is not None and task in REASONS:
+            history = before_purchase(history, target.item_id)
+        rows = self._rows.of(history, target)
+        items = [self._items[purchase.item_id] for purchase in history]
+        return self._narrator.narrate(rows, task, history=items, target=target, seed=seed, stop=stop)
+
+    def _target(self, task: Task, target_id: str | None) -> Item | None:
+        if task not in TASKS:
+            raise InputError("--task", f"'{task}' is none of {', '.join(TASKS)}")
+        if task not in TARGET_TASKS:
+            return None
+        if target_id is None:
+            raise InputError("--item", f"the task {task} is about one product; name it")
+        if target_id not in self._items:
+            raise NotFoundError(f"item '{target_id}' is not in this store; name one that is")
+        return self._items[target_id]
+
+    def close(self) -> None:
+        """Free the language model."""
+        self.model.close()
+
+
+def before_purchase(history: Sequence[Interaction], item_id: str) -> list[Interaction]:
+    """What was bought before the latest purchase of the item: a reason may not use what came after."""
+    for position in range(len(history) - 1, -1, -1):
+        if history[position].item_id == item_id:
+            return list(history[:position])
+    raise NotFoundError(f"item '{item_id}' is not among the purchases; a reason is told of an owned item")

@@ -1,0 +1,75 @@
+"""Does the narrator read its soft tokens? A falling loss does not show it; these figures do."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from crs.narrator.tokenizer import NarratorTokenizer
+from crs.training.batches import collate
+from crs.training.examples import Example, Shelf
+from crs.training.student import Student
+
+BATCH = 16
+
+
+def reading_report(
+    student: Student, shelf: Shelf, examples: list[Example], tokenizer: NarratorTokenizer, limit: int
+) -> dict[str, float]:
+    """Held-out loss in nats a token, the swap gap, and how often the noun after a pointer is right.
+
+    ``swap_gap``: the loss with another shopper's soft tokens less the loss with one's own; zero means that
+    nothing is read. ``noun``: share of tokens right after a ``[k]`` that are predicted (greedy, given the
+    reference so far). ``loss_<task>``, ``gap_<task>``: the same by task.
+    """
+    student.eval()
+    step = max(1, len(examples) // limit)
+    chosen = sorted(examples[::step][:limit], key=len)
+    others = _donors(chosen)
+    pointer_ids = {tokenizer.pointer_id(k) for k in range(1, 51)}
+    own: dict[str, list[float]] = defaultdict(list)
+    swapped: dict[str, list[float]] = defaultdict(list)
+    n_nouns = n_right = 0
+    with torch.inference_mode():
+        for start in range(0, len(chosen), BATCH):
+            part, donors = chosen[start : start + BATCH], others[start : start + BATCH]
+            batch = collate(
+                [(shelf, e, "fused") for e in part], bos_id=tokenizer.bos_id, pad_id=tokenizer.pad_id
+            )
+            losses, greedy, _ = student.token_losses(batch)
+            for task, loss in zip(np.asarray(batch.tasks)[batch.loss_owner], losses.tolist(), strict=True):
+                own[str(task)].append(loss)
+            after = np.flatnonzero(np.isin(batch.loss_ids[:-1], list(pointer_ids))) + 1
+            n_nouns += len(after)
+            n_right += int((greedy.numpy()[after] == batch.loss_ids[after]).sum())
+            rows = [shelf.rows(donor)[: e.n_soft] for e, donor in zip(part, donors, strict=True)]
+            losses, _, _ = student.token_losses(replace(batch, rows=np.concatenate(rows)))
+            for task, loss in zip(np.asarray(batch.tasks)[batch.loss_owner], losses.tolist(), strict=True):
+                swapped[str(task)].append(loss)
+    student.train()
+    all_own = [loss for losses in own.values() for loss in losses]
+    all_swapped = [loss for losses in swapped.values() for loss in losses]
+    report = {
+        "loss": float(np.mean(all_own)),
+        "swap_gap": float(np.mean(all_swapped) - np.mean(all_own)),
+        "noun": n_right / max(1, n_nouns),
+        "n": float(len(chosen)),
+    }
+    for task in sorted(own):
+        report[f"loss_{task}"] = float(np.mean(own[task]))
+        report[f"gap_{task}"] = float(np.mean(swapped[task]) - np.mean(own[task]))
+    return {name: round(value, 4) for name, value in report.items()}
+
+
+def _donors(examples: list[Example]) -> list[Example]:
+    """For each example one of another user with at least as many soft rows; the target's row stays last."""
+    by_size = sorted(examples, key=lambda e: e.n_soft)
+    donors = []
+    for i, example in enumerate(examples):
+        fitting = [e for e in by_size if e.n_soft >= example.n_soft and e.user_id != example.user_id]
+        # The one longest example has no longer stranger: it borrows from itself reversed by its neighbour.
+        donors.append(fitting[i % min(len(fitting), 25)] if fitting else example)
+    return donors

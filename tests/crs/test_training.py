@@ -1,0 +1,130 @@
+"""The training loop on a store small enough for seconds: it learns, resumes, and what it writes can be served."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from crs.adapter import SoftTokens
+from crs.bundle import Bundle, build_bundle
+from crs.narrator.tokenizer import NarratorTokenizer
+from crs.training.examples import narrative_examples
+from crs.training.muon import orthogonal
+from crs.training.student import Shape, Student
+from crs.training.train import CHECKPOINT, Settings, export_checkpoint, train_narrator
+from knowledge.errors import InputError
+from knowledge.store import StoreWriter
+from knowledge.types import Interaction, Item, Narrative
+
+KINDS = ("kettle", "tent", "notebook", "kite", "lamp")
+SHAPE = Shape(hidden=128, n_layers=2, n_heads=2, n_kv_heads=1, ff=256, n_vocab=512, context=256)
+SETTINGS = Settings(n_positions=40_000, batch_positions=1024, prefit_steps=60, warm_up=0.05, report_s=1e9)
+
+
+class HashEncoder:
+    """Unit rows that depend on the words alone."""
+
+    def encode(self, texts, progress=None):
+        rows = np.zeros((len(texts), 384), np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            for word in text.lower().split():
+                row += np.random.default_rng(sum(map(ord, word))).standard_normal(384)
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def write_store(path: Path, *, narratives: bool = True) -> Path:
+    rng = random.Random(5)
+    with StoreWriter(path, name="tiny", format="test") as store:
+        items = [Item(f"i{k}-{n}", f"Plain {kind}", kind=kind) for k, kind in enumerate(KINDS) for n in range(4)]
+        for item in items:
+            store.add_item(item)
+        for u in range(80):
+            bought = rng.sample(items, 5)
+            user_id = f"u{u:03d}"
+            store.add_interactions([Interaction(user_id, item.item_id, 1000 + t) for t, item in enumerate(bought)])
+            if narratives:
+                told = " and ".join(f"the [{k}] {item.kind}" for k, item in enumerate(bought, start=1))
+                store.add_narrative(Narrative(user_id, "user_summary_brief", f"They bought {told}.", 5))
+                store.add_narrative(
+                    Narrative(user_id, "purchase_reason", f"To own a [target] {bought[4].kind}.", 4, bought[4].item_id)
+                )
+    return path
+
+
+@pytest.fixture(scope="module")
+def bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("training")
+    build_bundle(write_store(folder / "store"), folder / "bundle", encoder=HashEncoder(), narrator=folder / "none")
+    return folder / "bundle"
+
+
+@pytest.fixture(scope="module")
+def trained(bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    work = tmp_path_factory.mktemp("run")
+    train_narrator(
+        bundle_path, work, settings=SETTINGS, shape=SHAPE, encoder=HashEncoder(), cache_dir=work, say=lambda _: None
+    )
+    return work
+
+
+def test_it_learns_to_read_its_soft_tokens(trained: Path) -> None:
+    held_out = json.loads((trained / "narrator" / "training.json").read_text())["held_out"]
+    assert held_out["swap_gap"] > 0.3
+    assert held_out["noun"] > 0.6  # a guess among five kinds would reach 0.2
+
+
+def test_the_log_keeps_loss_and_rate(trained: Path) -> None:
+    lines = [json.loads(line) for line in (trained / "log.jsonl").read_text().splitlines()]
+    losses = [line["loss"] for line in lines if "loss" in line]
+    assert losses[-1] < losses[0]
+
+
+def test_a_stopped_run_goes_on_where_it_was(bundle_path: Path, trained: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    (tmp_path / CHECKPOINT).write_bytes((trained / CHECKPOINT).read_bytes())
+    (tmp_path / "narrator").mkdir()
+    (tmp_path / "narrator" / "tokenizer.json").write_text((trained / "narrator" / "tokenizer.json").read_text())
+    train_narrator(
+        bundle_path, tmp_path, settings=SETTINGS, shape=SHAPE, encoder=HashEncoder(), cache_dir=tmp_path,
+        say=said.append,
+    )  # fmt: skip
+    assert not any("prefit_step" in line for line in said)
+    done = (export_checkpoint(tmp_path, SHAPE) / "model.safetensors").read_bytes()
+    assert done == (trained / "narrator" / "model.safetensors").read_bytes()
+
+
+def test_what_is_written_gives_the_same_soft_tokens(bundle_path: Path, trained: Path) -> None:
+    tokenizer = NarratorTokenizer.load(trained / "narrator" / "tokenizer.json")
+    student = Student(SHAPE, tokenizer)
+    student.load_state_dict(torch.load(trained / CHECKPOINT, weights_only=True)["student"])
+    served = SoftTokens.load(trained / "narrator" / "adapter.safetensors")
+    rows = np.random.default_rng(0).standard_normal((3, 512)).astype(np.float32)
+    positions = np.asarray([1, 2, 0])
+    with torch.inference_mode():
+        _, expected = student.soft_rows(torch.from_numpy(rows), torch.from_numpy(positions))
+    np.testing.assert_allclose(served(rows, positions), expected.numpy(), atol=5e-3)
+
+
+def test_splits_share_no_user_and_examples_keep_to_theirs(bundle_path: Path, trained: Path) -> None:
+    bundle = Bundle.open(bundle_path)
+    tokenizer = NarratorTokenizer.load(trained / "narrator" / "tokenizer.json")
+    train = frozenset(bundle.splits["train"])
+    assert not train & set(bundle.splits["test"])
+    assert {e.user_id for e in narrative_examples(bundle.store, tokenizer, train)} <= train
+
+
+def test_a_store_without_narratives_is_refused(tmp_path: Path) -> None:
+    build_bundle(write_store(tmp_path / "s", narratives=False), tmp_path / "b", encoder=HashEncoder(), narrator=tmp_path)
+    with pytest.raises(InputError, match="no narratives"):
+        train_narrator(tmp_path / "b", tmp_path / "run", settings=SETTINGS, encoder=HashEncoder(), cache_dir=tmp_path)
+
+
+def test_orthogonal_has_singular_values_near_one() -> None:
+    matrix = torch.randn(40, 16, generator=torch.Generator().manual_seed(1))
+    values = torch.linalg.svdvals(orthogonal(matrix))
+    assert values.min() > 0.5 and values.max() < 1.5

@@ -1,0 +1,44 @@
+"""The real app in a process of its own, over the embedded bundle."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from browser import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+STARTED = "Raconteur is at "
+
+
+@contextmanager
+def running_app(var: Path) -> Iterator[str]:
+    """Start ``app.py`` with its data in ``var`` and give the address it prints."""
+    environment = {**os.environ, "PORT": str(free_port()), "RACONTEUR_VAR": str(var)}
+    environment.pop("SPACE_ID", None)
+    log = var / "app.log"
+    var.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "app.py")],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if line.startswith(STARTED):
+                    yield line.removeprefix(STARTED).split()[0]
+                    break
+            else:
+                raise AssertionError(f"the app did not start: {log.read_text()}")
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()

@@ -1,0 +1,124 @@
+"""The whole product, as a person meets it: the real app, the real narrator, a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from browser import (
+    PALE_TEXT_JS,
+    ask,
+    chromium,
+    find_chromium,
+    fits_width,
+    pick,
+    wait_answers,
+    watched,
+)
+from real_app import running_app
+
+from crs.bundle import default_path
+from knowledge.feedback import FeedbackLog
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(find_chromium() is None, reason="no Chromium here; apt-get install chromium"),
+    pytest.mark.skipif(
+        not (default_path() / "manifest.json").exists(), reason=f"no bundle at {default_path()}"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def var(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("app") / "var"
+
+
+@pytest.fixture(scope="module")
+def url(var: Path) -> Iterator[str]:
+    with running_app(var) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+def test_a_visit_from_opening_to_reloading(url: str, var: Path, browser: Browser) -> None:
+    with watched(browser, url) as seen:
+        page = seen.page
+        pick(page, "purchases")
+        ask(page, "Recommend something for me")
+        page.wait_for_selector(".rc-live")
+        lengths = []
+        while page.query_selector(".rc-live"):
+            lengths.append(len(page.inner_text(".rc-answer")))
+            page.wait_for_timeout(20)
+        wait_answers(page, 1)
+        assert len(set(lengths)) > 2 and lengths == sorted(lengths)
+        assert page.locator(".rc-card").count() >= 1
+
+        ask(page, "Tell me about myself")
+        wait_answers(page, 2)
+        page.locator(".rc-cite").last.click()
+        panel = page.locator(".rc-panel:popover-open")
+        assert "Bought on" in panel.inner_text() and "stars" in panel.inner_html()
+        page.keyboard.press("Escape")
+
+        page.locator('.rc-star[data-stars="5"]').last.click()
+        page.wait_for_selector("text=Saved, thank you.")
+        with FeedbackLog(var / "feedback.sqlite") as log:
+            rows = list(log.ratings())
+        assert [(row.stars, row.task is not None, bool(row.history_ids)) for row in rows] == [(5, True, True)]
+
+        said = page.inner_text("#rc-chat .message-wrap")
+        page.reload()
+        wait_answers(page, 2)
+        again = page.inner_text("#rc-chat .message-wrap")
+        assert again.replace("Saved, thank you.", "").split() == said.replace("Saved, thank you.", "").split()
+        seen.assert_clean()
+
+
+def test_someone_new_says_what_they_own(url: str, browser: Browser) -> None:
+    with watched(browser, url) as seen:
+        page = seen.page
+        page.click("#rc-new")
+        ask(page, "I own a kettle and a teapot")
+        wait_answers(page, 1)
+        page.wait_for_selector("text=What you told me")
+        ask(page, "Recommend something under $40")
+        wait_answers(page, 2)
+        prices = page.locator(".rc-card-price").all_inner_texts()
+        assert prices and all(float(price.strip("$")) <= 40 for price in prices)
+        seen.assert_clean()
+
+
+def test_stop_ends_a_long_answer(url: str, browser: Browser) -> None:
+    with watched(browser, url) as seen:
+        page = seen.page
+        pick(page, "purchases")
+        ask(page, "Tell me everything about myself, at length")
+        page.wait_for_selector(".rc-live")
+        page.get_by_role("button", name="Stop", exact=True).click()
+        wait_answers(page, 1)
+        seen.assert_clean()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_reads_it_in_both_lights(url: str, browser: Browser, scheme: str) -> None:
+    with watched(browser, url, viewport={"width": 375, "height": 812}, color_scheme=scheme) as seen:
+        page = seen.page
+        pick(page, "purchases")
+        ask(page, "Something for the garden, please")
+        wait_answers(page, 1)
+        assert fits_width(page)
+        assert page.evaluate(PALE_TEXT_JS) == []
+        seen.assert_clean()

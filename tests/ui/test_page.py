@@ -1,0 +1,311 @@
+"""The page in a real browser over a small shop: every control does what it says."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from browser import (
+    BOX,
+    PALE_TEXT_JS,
+    ask,
+    chromium,
+    find_chromium,
+    fits_width,
+    free_port,
+    pick,
+    wait_answers,
+    watched,
+)
+from ui_fakes import FakeAssistant, FakeShop
+
+from knowledge.types import Item
+from ui.cards import ZERO_WIDTH
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(find_chromium() is None, reason="no Chromium here; apt-get install chromium"),
+]
+
+
+class Served:
+    """A fake shop behind a page that is being served."""
+
+    def __init__(self) -> None:
+        from ui.page import build_page
+        from ui.theme import STYLE_PATH, build_theme
+
+        self.shop = FakeShop()
+        self.assistant = FakeAssistant(self.shop, pause_s=0.004)
+        self.page = build_page(self.shop, self.assistant)  # type: ignore[arg-type]
+        port = free_port()
+        self.page.launch(
+            server_name="127.0.0.1", server_port=port, quiet=True, prevent_thread_lock=True, ssr_mode=False,
+            theme=build_theme(), css_paths=STYLE_PATH, footer_links=[], run_history=False,
+        )  # fmt: skip
+        self.url = f"http://127.0.0.1:{port}/"
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    served = Served()
+    yield served
+    served.page.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(autouse=True)
+def calm(served: Served) -> Iterator[None]:
+    yield
+    served.assistant.pause_s = 0.004
+    served.shop.feedback.broken = False
+
+
+def test_pick_ask_watch_open_rate_reload(served: Served, browser: Browser) -> None:
+    served.assistant.pause_s = 0.03
+    with watched(browser, served.url) as seen:
+        page = seen.page
+        pick(page, "s1")
+        assert "Waxed Apron" in page.inner_text("#rc-purchases")
+        ask(page, "Something for the garden")
+        page.wait_for_selector(".rc-live")
+        lengths = []
+        while page.query_selector(".rc-live"):
+            lengths.append(len(page.inner_text(".rc-answer")))
+            page.wait_for_timeout(40)
+        wait_answers(page, 1)
+        assert len(set(lengths)) > 5 and lengths == sorted(lengths)  # it grew before our eyes
+
+        mark = page.locator(".rc-cite").first
+        mark.focus()
+        page.keyboard.press("Enter")
+        panel = page.locator(".rc-panel:popover-open")
+        assert "Went through clay all spring" in panel.inner_text()
+        assert "8 January 2021" in panel.inner_text()
+        page.keyboard.press("Escape")
+        assert page.locator(".rc-panel:popover-open").count() == 0
+
+        n_rows = len(served.shop.feedback.rows)
+        page.click('.rc-star[data-stars="4"]')
+        page.wait_for_selector("text=Saved, thank you.")
+        assert served.shop.feedback.rows[n_rows].stars == 4
+        page.fill(".rc-reason input", "It knows my trowel")
+        page.click(".rc-reason button")
+        page.wait_for_function("document.querySelector('.rc-reason input').getAttribute('value')")
+        assert served.shop.feedback.rows[-1].reason == "It knows my trowel"
+
+        page.reload()
+        wait_answers(page, 1)
+        assert "Something for the garden" in page.inner_text("#rc-chat")
+        assert page.locator('.rc-star[aria-pressed="true"]').get_attribute("data-stars") == "4"
+        assert "Waxed Apron" in page.inner_text("#rc-purchases")
+        assert page.input_value("#rc-picker input").startswith("s1")
+        seen.assert_clean()
+
+
+def test_thumbs_are_logged_and_kept(served: Served, browser: Browser) -> None:
+    with watched(browser, served.url) as seen:
+        page = seen.page
+        pick(page, "s1")
+        ask(page, "garden")
+        wait_answers(page, 1)
+        n_rows = len(served.shop.feedback.rows)
+        page.get_by_role("button", name="Like", exact=True).click()
+        page.wait_for_selector("text=Saved, thank you.")
+        assert [row.thumb for row in served.shop.feedback.rows[n_rows:]] == [1]
+        page.get_by_role("button", name="Liked", exact=True).click()
+        page.wait_for_function("!document.querySelector('.rc-reason')")
+        assert served.shop.feedback.rows[-1].thumb == 0
+        seen.assert_clean()
+
+
+def test_a_rating_that_fails_says_so(served: Served, browser: Browser) -> None:
+    with watched(browser, served.url) as seen:
+        ask(seen.page, "garden")
+        wait_answers(seen.page, 1)
+        served.shop.feedback.broken = True
+        seen.page.click('.rc-star[data-stars="2"]')
+        seen.page.wait_for_selector("text=Not saved: feedback.sqlite")
+        assert "Saved, thank you." not in seen.page.inner_text("#rc-chat")
+
+
+def test_stop_ends_the_answer(served: Served, browser: Browser) -> None:
+    served.assistant.pause_s = 0.2
+    with watched(browser, served.url) as seen:
+        ask(seen.page, "garden")
+        seen.page.wait_for_selector(".rc-live")
+        seen.page.get_by_role("button", name="Stop", exact=True).click()
+        wait_answers(seen.page, 1)
+        text = seen.page.inner_text(".rc-answer")
+        assert "Stopped." in text and "already own" not in text
+        seen.assert_clean()
+
+
+def test_what_is_typed_meanwhile_stays(served: Served, browser: Browser) -> None:
+    served.assistant.pause_s = 0.05
+    with watched(browser, served.url) as seen:
+        ask(seen.page, "garden")
+        seen.page.wait_for_selector(".rc-live")
+        seen.page.fill(BOX, "and then")
+        wait_answers(seen.page, 1)
+        assert seen.page.input_value(BOX) == "and then"
+
+
+def test_another_shopper_leaves_the_answer_behind(served: Served, browser: Browser) -> None:
+    served.assistant.pause_s = 0.1
+    with watched(browser, served.url) as seen:
+        page = seen.page
+        pick(page, "s1")
+        ask(page, "garden")
+        page.wait_for_selector(".rc-live")
+        page.click("#rc-new")
+        page.wait_for_selector("text=What shall we talk about?")
+        served.assistant.pause_s = 0.004
+        page.wait_for_timeout(1_500)  # the old answer ends now and must not come back
+        assert page.locator(".rc-answer").count() == 0
+        ask(page, "anew")
+        wait_answers(page, 1)
+        seen.assert_clean()
+
+
+def test_leaving_the_page_ends_the_answer(served: Served, browser: Browser) -> None:
+    served.assistant.pause_s = 0.1
+    with watched(browser, served.url) as seen:
+        ask(seen.page, "leave me")
+        seen.page.wait_for_selector(".rc-live")
+    for _ in range(100):
+        if "leave me" in served.assistant.abandoned or any(
+            message.answer is not None and message.answer.stopped
+            for kept in served.assistant.kept.values()
+            if kept and kept[0].text == "leave me"
+            for message in kept
+        ):
+            return
+        time.sleep(0.1)
+    pytest.fail("the reply went on after its page was closed")
+
+
+def test_retry_edit_chips_and_starting_over(served: Served, browser: Browser) -> None:
+    with watched(browser, served.url) as seen:
+        page = seen.page
+        pick(page, "s1")
+        page.get_by_role("button", name=re.compile("Recommend something for me")).click()
+        wait_answers(page, 1)
+        page.get_by_role("button", name="Something cheaper").click()
+        wait_answers(page, 2)
+        page.get_by_role("button", name="Retry").click()
+        page.wait_for_selector(".rc-live")
+        wait_answers(page, 2)
+        page.get_by_role("button", name="Edit").first.click()
+        page.fill("#rc-chat textarea", "Only blue things")
+        page.get_by_role("button", name="Submit").click()
+        wait_answers(page, 1)
+        chat = page.inner_text("#rc-chat")
+        assert "Only blue things" in chat and "Recommend something for me" not in chat
+        page.click("#rc-over")
+        page.wait_for_selector("text=What shall we talk about?")
+        assert page.locator(".rc-answer").count() == 0
+        assert "Waxed Apron" in page.inner_text("#rc-purchases")  # still the same shopper
+        page.click("#rc-new")
+        page.wait_for_selector("text=No purchases yet")
+        assert page.input_value("#rc-picker input") == ""
+        seen.assert_clean()
+
+
+def test_an_unknown_shopper_is_named_and_nothing_changes(served: Served, browser: Browser) -> None:
+    with watched(browser, served.url) as seen:
+        page = seen.page
+        pick(page, "s2")
+        page.fill("#rc-picker input", "<img src=x onerror=alert(1)>")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=no shopper")
+        page.wait_for_function("document.querySelector('#rc-picker input').value.startsWith('s2')")
+        assert "Camp Kettle" in page.inner_text("#rc-purchases")
+        seen.assert_clean()
+
+
+EVIL = (
+    "<script>alert(1)</script><img src=x onerror=alert(2)> ![i](http://evil.example/a.png)"
+    " ${alert(3)} {{constructor}}"
+)
+
+
+def test_planted_markup_stays_text(served: Served, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ui_fakes
+
+    monkeypatch.setitem(served.shop.items, "i7", Item("i7", EVIL, EVIL, EVIL, 1.0, EVIL, EVIL))
+    monkeypatch.setattr(ui_fakes, "WORDS", (EVIL, "trowel", EVIL))
+    with watched(browser, served.url) as seen:
+        page = seen.page
+        pick(page, "s1")
+        ask(page, EVIL)
+        wait_answers(page, 1)
+        shown = page.inner_text("#rc-chat").replace(ZERO_WIDTH, "")
+        assert shown.count("<script>alert(1)</script>") >= 4  # asked, said, title, brand
+        assert page.locator("#rc-chat img").count() == 0
+        page.get_by_role("button", name="Edit").click()
+        page.get_by_role("button", name="Submit").click()
+        page.wait_for_selector(".rc-live")
+        wait_answers(page, 1)
+        assert any(kept and kept[0].text == EVIL for kept in served.assistant.kept.values())
+        seen.assert_clean()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_contrast_and_fits_a_phone(served: Served, browser: Browser, scheme: Any) -> None:
+    phone = {"width": 375, "height": 812}
+    with watched(browser, served.url, viewport=phone, color_scheme=scheme, has_touch=True) as seen:
+        page = seen.page
+        assert page.evaluate(PALE_TEXT_JS) == []
+        assert page.evaluate("document.body.classList.contains('dark')") == (scheme == "dark")
+        pick(page, "s1")
+        ask(page, "A long wish for the garden that wraps over several lines on a phone")
+        wait_answers(page, 1)
+        page.click('.rc-star[data-stars="5"]')
+        page.wait_for_selector(".rc-reason")
+        assert fits_width(page)
+        page.locator(".rc-cite").first.click()
+        page.wait_for_selector(".rc-panel:popover-open")
+        assert page.evaluate(PALE_TEXT_JS) == []
+        assert fits_width(page)
+
+
+def test_the_theme_can_be_asked_for_by_address(served: Served, browser: Browser) -> None:
+    with watched(browser, served.url + "?__theme=dark", color_scheme="light") as seen:
+        assert seen.page.evaluate("document.body.classList.contains('dark')")
+        assert seen.page.evaluate(PALE_TEXT_JS) == []
+
+
+def test_every_control_has_a_name_and_shows_its_focus(served: Served, browser: Browser) -> None:
+    with watched(browser, served.url, reduced_motion="reduce") as seen:
+        page = seen.page
+        pick(page, "s1")
+        ask(page, "garden")
+        wait_answers(page, 1)
+        nameless = page.evaluate(
+            """() => [...document.querySelectorAll('button, input, textarea')]
+              .filter((e) => e.checkVisibility() && !(e.innerText || '').trim() && !e.ariaLabel && !e.title
+                && !(e.labels && e.labels.length)).map((e) => e.outerHTML.slice(0, 120))"""
+        )
+        assert nameless == []
+        page.focus(BOX)
+        for _ in range(8):
+            page.keyboard.press("Shift+Tab")
+            outline = page.evaluate(
+                "(() => { const s = getComputedStyle(document.activeElement);"
+                " return document.activeElement === document.body || s.outlineStyle !== 'none'; })()"
+            )
+            assert outline
+        moves = "getComputedStyle(document.querySelector('.rc-star')).transitionDuration"
+        assert page.evaluate(moves) == "0s"

@@ -1,0 +1,261 @@
+"""Escaped HTML for everything the conversation shows: answers, product cards, evidence, rating rows.
+
+Every text that comes from a store, a person or a model passes through :func:`escape` here, so nothing
+a product says can become markup. The page only places the strings made by this module.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from html import escape as _escape
+
+from agents.render import Segment
+from knowledge.types import Item
+from ui.icons import icon_for
+
+MAX_STARS = 5
+ZERO_WIDTH = "\u200b"
+_TAG_START = re.compile(r"<(?=[A-Za-z/!?])")
+
+# What each signal of a score means to a person.
+_WHY = {
+    "cf": "Bought by people whose shelves look like yours",
+    "content": "Close to what you own or asked for",
+    "popularity": "Bought by many people here",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a citation opens: a product and the ``k``-th purchase of it (``k`` 0: the product talked about).
+
+    ``date`` as YYYY-MM-DD and ``rating`` 1 to 5; both None where no purchase tells them.
+    """
+
+    k: int
+    item: Item
+    review: str = ""
+    rating: float | None = None
+    date: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The rating of one answer; ``saved`` acknowledges what is on disk, ``problem`` what is not."""
+
+    thumb: int | None = None
+    stars: int | None = None
+    reason: str = ""
+    saved: str = ""
+    problem: str = ""
+
+
+def escape(text: object) -> str:
+    """The text as HTML shows it, quotes included, so that it is safe in attributes too."""
+    return _escape(str(text), quote=True)
+
+
+def untagged(text: str) -> str:
+    """Plain text for a place that reads tags: a zero-width space after ``<`` keeps a tag from opening."""
+    return _TAG_START.sub(f"<{ZERO_WIDTH}", text)
+
+
+def price_text(price: float | None) -> str:
+    """US dollars as people write them; empty where the price is unknown."""
+    return "" if price is None else f"${price:,.2f}"
+
+
+def date_text(iso_day: str) -> str:
+    """``2021-03-12`` as ``12 March 2021``."""
+    day = date.fromisoformat(iso_day)
+    return f"{day.day} {day:%B %Y}"
+
+
+def stars(rating: float | None) -> str:
+    """One to five stars, read aloud as a number; empty where nobody rated."""
+    if rating is None:
+        return ""
+    full = max(0, min(MAX_STARS, round(rating)))
+    label = f"{rating:g} of {MAX_STARS} stars"
+    return (
+        f'<span class="rc-stars" role="img" aria-label="{escape(label)}">'
+        f'<span aria-hidden="true">{"★" * full}<i>{"★" * (MAX_STARS - full)}</i></span></span>'
+    )
+
+
+def picture(item: Item) -> str:
+    """The department's drawing on its tint; decoration, since the card names the product in words."""
+    icon = icon_for(item.department, item.kind)
+    return f'<span class="rc-picture" style="--hue:{icon.hue}" aria-hidden="true">{icon.svg}</span>'
+
+
+def why_line(shares: Mapping[str, float], *, newcomer: bool) -> str:
+    """One plain line on what moved this product up, from the shares of the signals in its score."""
+    leading = max(shares, key=lambda name: shares[name], default="")
+    if newcomer or leading not in _WHY:
+        return "A match for what you said"
+    return _WHY[leading]
+
+
+def product_card(item: Item, *, why: str, rating: float | None = None) -> str:
+    """A recommended product; ``rating`` is the mean of all who rated it, ``why`` one line."""
+    facts = " · ".join(escape(fact) for fact in (item.brand, item.department) if fact)
+    return (
+        f'<li class="rc-card">{picture(item)}'
+        f'<span class="rc-card-text"><strong class="rc-card-title">{escape(item.title)}</strong>'
+        f'<span class="rc-card-facts">{facts} {stars(rating)}</span>'
+        f'<span class="rc-card-why">{escape(why)}</span></span>'
+        f'<span class="rc-card-price">{escape(price_text(item.price))}</span></li>'
+    )
+
+
+def card_list(cards: Sequence[str]) -> str:
+    """Product cards as the list beneath an answer, best first."""
+    if not cards:
+        return ""
+    return f'<ol class="rc-cards" aria-label="Recommended products">{"".join(cards)}</ol>'
+
+
+def citation(text: str, panel_id: str, evidence: Evidence) -> str:
+    """Words of an answer as a button that opens the purchase behind them."""
+    label = f"{text.strip()}: show {_name(evidence).lower()}, {evidence.item.title}"
+    mark = f"<sup>{evidence.k}</sup>" if evidence.k else ""
+    before = text[: len(text) - len(text.lstrip())]
+    after = text[len(text.rstrip()) :]
+    return (
+        f'{before}<button type="button" class="rc-cite" popovertarget="{escape(panel_id)}" '
+        f'aria-label="{escape(label)}">{escape(text.strip())}{mark}</button>{after}'
+    )
+
+
+def _name(evidence: Evidence) -> str:
+    return f"Purchase {evidence.k}" if evidence.k else "The product"
+
+
+def evidence_panel(panel_id: str, evidence: Evidence) -> str:
+    """The purchase behind a claim: title, date, stars and review, in the browser's own popover."""
+    item, name = evidence.item, escape(panel_id)
+    facts = [item.brand, item.department, price_text(item.price)]
+    rows = [f'<p class="rc-panel-facts">{" · ".join(escape(fact) for fact in facts if fact)}</p>']
+    if evidence.date:
+        when = escape(date_text(evidence.date))
+        rows.append(f'<p class="rc-panel-when">Bought on {when} {stars(evidence.rating)}</p>')
+    if evidence.review:
+        rows.append(f'<blockquote class="rc-review">{escape(evidence.review)}</blockquote>')
+    elif evidence.date:
+        rows.append('<p class="rc-quiet">No review was written.</p>')
+    elif item.description:
+        rows.append(f"<p>{escape(item.description)}</p>")
+    return (
+        f'<div popover class="rc-panel" id="{name}" role="dialog" aria-labelledby="{name}-title">'
+        f'<div class="rc-panel-head">{picture(item)}<div><span class="rc-eyebrow">{_name(evidence)}</span>'
+        f'<strong id="{name}-title">{escape(item.title)}</strong></div>'
+        f'<button type="button" class="rc-close" popovertarget="{name}" popovertargetaction="hide" '
+        f'autofocus aria-label="Close">✕</button></div>{"".join(rows)}</div>'
+    )
+
+
+def rating_row(message_id: str, verdict: Verdict) -> str:
+    """Stars, the reason form once stars were given, and the acknowledgement of what is on disk."""
+    name = escape(message_id)
+    buttons = "".join(
+        f'<button type="button" class="rc-star" data-message="{name}" data-stars="{n}" '
+        f'aria-pressed="{str(n == verdict.stars).lower()}"'
+        f"{' data-on' if verdict.stars and n <= verdict.stars else ''} "
+        f'aria-label="Rate this answer {n} of {MAX_STARS}"><span aria-hidden="true">★</span></button>'
+        for n in range(1, MAX_STARS + 1)
+    )
+    form = ""
+    if verdict.stars or verdict.thumb:
+        form = (
+            f'<form class="rc-reason" data-message="{name}">'
+            f'<label for="reason-{name}">Why? (optional)</label>'
+            f'<input id="reason-{name}" name="reason" maxlength="2000" autocomplete="off" '
+            f'value="{escape(verdict.reason)}"><button type="submit">Save</button></form>'
+        )
+    status = verdict.problem or verdict.saved
+    tone = " rc-problem" if verdict.problem else ""
+    return (
+        f'<div class="rc-rating"><span class="rc-star-row" role="group" aria-label="Rate this answer">'
+        f'{buttons}</span><span class="rc-saved{tone}" role="status">{escape(status)}</span>{form}</div>'
+    )
+
+
+def answer(
+    message_id: str,
+    segments: Iterable[Segment],
+    evidence: Sequence[Evidence],
+    cards: Sequence[str],
+    verdict: Verdict | None,
+    *,
+    live: bool = False,
+    note: str = "",
+) -> str:
+    """One answer: first paragraph, product cards, the rest; every part keeps its place while it streams.
+
+    ``verdict`` None: not ratable (yet); ``note``: a quiet line after the text.
+    """
+    panel_ids = [f"evidence-{message_id}-{number}" for number in range(len(evidence))]
+    panels_of = zip(panel_ids, evidence, strict=True)
+    opens = {(each.k, each.item.item_id): (panel_id, each) for panel_id, each in panels_of}
+    lead, *others = _paragraphs(segments, opens)
+    panels = "".join(evidence_panel(name, each) for name, each in opens.values())
+    rating = rating_row(message_id, verdict) if verdict is not None else ""
+    quiet = f'<p class="rc-quiet">{escape(note)}</p>' if note else ""
+    return (
+        f'<div class="rc-answer{" rc-live" if live else ""}" aria-busy="{str(live).lower()}">'
+        f'<div class="rc-prose">{lead}</div><div>{card_list(cards)}</div>'
+        f'<div class="rc-prose">{"".join(others)}{quiet}</div><div>{panels}</div><div>{rating}</div></div>'
+    )
+
+
+def _paragraphs(
+    segments: Iterable[Segment], opens: Mapping[tuple[int, str], tuple[str, Evidence]]
+) -> list[str]:
+    """At least one. ``opens``: the panel and the evidence behind each (``k``, item id) that is cited."""
+    paragraphs = [""]
+    for segment in segments:
+        if segment.k is not None and (target := opens.get((segment.k, segment.item_id or ""))):
+            paragraphs[-1] += citation(segment.text, *target)
+            continue
+        first, *others = segment.text.split("\n\n")
+        paragraphs[-1] += escape(first)
+        paragraphs.extend(escape(other) for other in others)
+    return [f"<p>{text}</p>" for text in paragraphs]
+
+
+def purchase_strip(title: str, purchases: Sequence[Evidence]) -> str:
+    """A shopper's purchases in the order given, each opening its evidence panel."""
+    if not purchases:
+        return (
+            '<p class="rc-quiet">No purchases yet. Say what you own and what you like, '
+            "and suggestions will follow that.</p>"
+        )
+    tiles, panels = [], []
+    for each in purchases:
+        panel_id = f"purchase-{each.k}"
+        when = escape(date_text(each.date)) if each.date else ""
+        tiles.append(
+            f'<li><button type="button" class="rc-tile" popovertarget="{panel_id}">{picture(each.item)}'
+            f'<span class="rc-tile-text"><span class="rc-tile-title">{escape(each.item.title)}</span>'
+            f'<span class="rc-tile-facts">{when} {stars(each.rating)}</span></span></button></li>'
+        )
+        panels.append(evidence_panel(panel_id, each))
+    return (
+        f'<h2 class="rc-eyebrow">{escape(title)}</h2>'
+        f'<ul class="rc-strip" aria-label="{escape(title)}">{"".join(tiles)}</ul>'
+        f"{''.join(panels)}"
+    )
+
+
+def header(notes: Sequence[str]) -> str:
+    """The masthead: name, what it is, and what people should know about this run."""
+    pills = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return (
+        '<header class="rc-masthead"><div class="rc-name"><h1>Raconteur</h1>'
+        "<p>A shop assistant that knows your shelves and can say why.</p></div>"
+        f'<ul class="rc-notes" aria-label="About this run">{pills}</ul></header>'
+    )

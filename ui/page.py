@@ -1,0 +1,234 @@
+"""The page: Gradio blocks around the handlers. Layout and events only; nothing is decided here."""
+
+# No postponed annotations: Gradio reads the event types from the handlers' signatures at run time.
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from knowledge.errors import BusyError, NotFoundError
+from ui import cards, handlers
+from ui.handlers import Session
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+    from agents.conversation import Assistant
+    from crs.shop import Shop
+
+STORAGE_KEY = "raconteur"
+# Not a secret: browser storage is the reader's own, and the value in it is a random conversation id.
+STORAGE_SALT = "raconteur-page"
+N_SIMULTANEOUS_REPLIES = 8
+
+PROMPT = "What are you looking for?"
+GREETING = "### What shall we talk about?\nPick a shopper, or say you are new, and ask away."
+
+# Stars and reasons live inside answers, where Gradio has no events: one listener hands them over.
+BRIDGE_JS = """
+document.addEventListener('click', (event) => {
+  const star = event.target.closest('.rc-star');
+  if (star) trigger('click', {message_id: star.dataset.message, stars: Number(star.dataset.stars)});
+});
+document.addEventListener('submit', (event) => {
+  const form = event.target.closest('.rc-reason');
+  if (!form) return;
+  event.preventDefault();
+  trigger('submit', {message_id: form.dataset.message, reason: form.elements.reason.value});
+});
+"""
+
+Updates = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The components that events read or write."""
+
+    session: "gr.State"
+    kept: "gr.BrowserState"  # whose conversation, and which: found again after a reload
+    over: "gr.Button"
+    picker: "gr.Dropdown"
+    newcomer: "gr.Button"
+    strip: "gr.HTML"
+    chat: "gr.Chatbot"
+    box: "gr.Textbox"
+    bridge: "gr.HTML"
+
+
+def build_page(shop: "Shop", assistant: "Assistant") -> "gr.Blocks":
+    """The whole page over one opened shop; ``launch()`` it with :func:`ui.theme.build_theme`."""
+    import gradio as gr
+
+    page = gr.Blocks(title="Raconteur", analytics_enabled=False, fill_width=True)
+    with page:
+        parts = _lay_out(shop)
+        _wire(page, parts, shop, assistant)
+    return page
+
+
+def _lay_out(shop: "Shop") -> _Parts:
+    import gradio as gr
+
+    session = gr.State(None, delete_callback=handlers.leave)
+    kept = gr.BrowserState({}, storage_key=STORAGE_KEY, secret=STORAGE_SALT)
+    with gr.Row(elem_id="rc-header"):
+        gr.HTML(cards.header(shop.notes), apply_default_css=False)
+        over = gr.Button("Start over", elem_id="rc-over", size="sm")
+    with gr.Row(elem_id="rc-shell"):
+        with gr.Column(elem_id="rc-side", scale=0, min_width=0):
+            with gr.Row(elem_id="rc-who"):
+                picker = gr.Dropdown(
+                    handlers.shopper_choices(shop), value=None, label="Shopper",
+                    allow_custom_value=True, elem_id="rc-picker",
+                )  # fmt: skip
+                newcomer = gr.Button("I'm new here", elem_id="rc-new", size="sm")
+            strip = gr.HTML(elem_id="rc-purchases", apply_default_css=False)
+        with gr.Column(elem_id="rc-talk", min_width=0):
+            chat = gr.Chatbot(
+                elem_id="rc-chat", label="Conversation", show_label=False, buttons=[], height="100%",
+                render_markdown=False, latex_delimiters=[], editable="user", placeholder=GREETING,
+                feedback_options=("Like", "Dislike"), container=False,
+            )  # fmt: skip
+            box = gr.Textbox(
+                elem_id="rc-message", label="Your message", show_label=False, container=False,
+                placeholder="Opening the shop…", interactive=False, max_lines=5, submit_btn="Ask",
+            )  # fmt: skip
+    bridge = gr.HTML(elem_id="rc-bridge", js_on_load=BRIDGE_JS, visible="hidden")
+    return _Parts(session, kept, over, picker, newcomer, strip, chat, box, bridge)
+
+
+def _wire(page: "gr.Blocks", parts: _Parts, shop: "Shop", assistant: "Assistant") -> None:
+    """Events to handlers, and what they leave in the session to components."""
+    import gradio as gr
+
+    mean_stars = handlers.mean_stars(shop)
+
+    def show(session: Session) -> dict[str, Any]:
+        """The chat as it stands, thumbs included."""
+        messages = [_gradio_message(message) for message in handlers.transcript(shop, session, mean_stars)]
+        return gr.update(value=messages, feedback_value=handlers.thumbs(session))
+
+    def listening() -> dict[str, Any]:
+        return gr.update(interactive=True, submit_btn="Ask", stop_btn=False, placeholder=PROMPT)
+
+    def enter(user_id: str | None, conversation_id: str | None = None) -> Updates:
+        """Open a session, and everything on the page that depends on whose it is."""
+        session = handlers.open_session(assistant, shop, user_id, conversation_id)
+        kept = {"conversation_id": session.conversation_id, "user_id": session.user_id}
+        chat = show(session) | {"examples": [{"text": text} for text in handlers.starters(session)]}
+        strip = handlers.purchases_html(shop, session)
+        return session, kept, chat, gr.update(value=session.user_id), strip, listening()
+
+    def on_load(kept: dict[str, str | None]) -> Updates:
+        try:
+            return enter(kept.get("user_id"), kept.get("conversation_id"))
+        except NotFoundError:  # the page was last used with another store
+            return enter(None)
+
+    def on_pick(session: Session, user_id: str | None) -> Updates:
+        try:
+            entered = enter(user_id or None)
+        except NotFoundError as error:
+            gr.Warning(cards.escape(error))
+            return gr.skip(), gr.skip(), gr.skip(), gr.update(value=session.user_id), gr.skip(), gr.skip()
+        handlers.leave(session)
+        return entered
+
+    def on_new(session: Session) -> Updates:
+        handlers.leave(session)
+        return enter(None)
+
+    def on_over(session: Session) -> Updates:
+        handlers.leave(session)
+        return enter(session.user_id)
+
+    def stream(
+        session: Session, frames: Iterator[None], box: dict[str, Any] | None = None
+    ) -> Iterator[Updates]:
+        """Show each frame; ``box`` is what the message box turns into besides offering to stop."""
+        answering = gr.update(submit_btn=False, stop_btn="Stop", **(box or {}))
+        try:
+            for _ in frames:
+                if not session.left:  # else the page shows another conversation by now
+                    yield show(session), answering, gr.skip()
+                    answering = gr.skip()  # what is typed meanwhile stays
+        except BusyError as error:
+            gr.Warning(cards.escape(error))
+        if not session.left:
+            ready = gr.skip() if handlers.is_answering(session) else listening()
+            yield show(session), ready, handlers.purchases_html(shop, session)
+
+    def on_submit(text: str, session: Session) -> Iterator[Updates]:
+        yield from stream(session, handlers.converse(assistant, shop, session, text), {"value": ""})
+
+    def on_chip(session: Session, chosen: gr.SelectData) -> Iterator[Updates]:
+        text = chosen.value["text"] if isinstance(chosen.value, dict) else str(chosen.value)
+        yield from stream(session, handlers.converse(assistant, shop, session, text))
+
+    def on_retry(session: Session) -> Iterator[Updates]:
+        yield from stream(session, handlers.retry(assistant, shop, session))
+
+    def on_edit(session: Session, edited: gr.EditData) -> Iterator[Updates]:
+        text = str(edited.value).replace(cards.ZERO_WIDTH, "")
+        yield from stream(session, handlers.edit(assistant, shop, session, _position(edited.index), text))
+
+    def on_thumb(session: Session, liked: gr.LikeData) -> dict[str, Any]:
+        # a thumb taken back arrives as an empty string
+        thumb = 1 if liked.liked is True else -1 if liked.liked is False else 0
+        handlers.rate_thumb(shop, session, _position(liked.index), thumb)
+        return show(session)
+
+    def on_star(session: Session, star: gr.EventData) -> dict[str, Any]:
+        handlers.rate_stars(shop, session, star.message_id, star.stars)
+        return show(session)
+
+    def on_reason(session: Session, form: gr.EventData) -> dict[str, Any]:
+        handlers.rate_reason(shop, session, form.message_id, form.reason)
+        return show(session)
+
+    session, chat, box = parts.session, parts.chat, parts.box
+    everything = [session, parts.kept, chat, parts.picker, parts.strip, box]
+    page.load(on_load, parts.kept, everything, show_progress="hidden")
+    parts.picker.input(on_pick, [session, parts.picker], everything, show_progress="hidden")
+    parts.newcomer.click(on_new, session, everything, show_progress="hidden")
+    parts.over.click(on_over, session, everything, show_progress="hidden")
+
+    reply: dict[str, Any] = {
+        "outputs": [chat, box, parts.strip],
+        "show_progress": "hidden",
+        "concurrency_limit": N_SIMULTANEOUS_REPLIES,
+        "concurrency_id": "reply",
+    }
+    box.submit(on_submit, [box, session], **reply)
+    chat.example_select(on_chip, session, **reply)
+    chat.option_select(on_chip, session, **reply)
+    chat.retry(on_retry, session, **reply)
+    chat.edit(on_edit, session, **reply)
+    # Outside the queue: a click on stop must not wait behind what it is to stop.
+    box.stop(handlers.stop_reply, session, None, queue=False)
+
+    chat.like(on_thumb, session, chat, show_progress="hidden")
+    parts.bridge.click(on_star, session, chat, show_progress="hidden")
+    parts.bridge.submit(on_reason, session, chat, show_progress="hidden")
+
+
+def _position(index: int | tuple[int, int]) -> int:
+    """The place of a message in the transcript."""
+    assert isinstance(index, int)  # pairs belong to a chat format that Gradio has given up
+    return index
+
+
+def _gradio_message(message: handlers.Message) -> dict[str, Any]:
+    """Answers ride as an HTML component (already escaped); people's words as text, which can be edited."""
+    if message.role == "user":
+        # Gradio lets tags through even where Markdown is off
+        return {"role": "user", "content": cards.untagged(message.content)}
+    html = {
+        "type": "component",
+        "component": "html",
+        "value": message.content,
+        "constructor_args": {},
+        "props": {},
+    }
+    options = [{"value": chip} for chip in message.chips]
+    return {"role": "assistant", "content": [html], "options": options}

@@ -37,7 +37,8 @@ bench: setup  ## measure what is promised: start-up, first words, parts of a tur
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(PY) -m benchmarks.$$(basename $$file .py); done
 
 eval: setup  ## score the embedded bundle on its held-out shoppers
-	@$(PY) -m crs evaluate
+	@$(PY) -m crs evaluate bundle
+	@$(PY) -m crs evaluate reading --out benchmarks/results/reading.json
 
 clean:  ## remove the virtual environment and caches; var/ (ratings, versions) stays
 	@rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -14,26 +14,30 @@ NEAR_BEST = 0.85  # a product this near the best one's score is meant just as we
 
 
 class Catalogue:
-    """Two indexes over a store: the names of products (title, brand, kind, colour), and all their listings say.
-
-    ``listing_words``: every word of the listings, in normal form.
-    """
+    """Two indexes over a store: the names of products (title, brand, kind, colour) and their whole listings."""
 
     def __init__(self, items: Mapping[str, Item]) -> None:
         self.items = items
         self._bearing: dict[str, list[str]] = defaultdict(list)  # word of a name -> item ids
         self._saying: dict[str, set[str]] = defaultdict(set)  # word of a listing -> item ids
         self._words: dict[str, frozenset[str]] = {}
-        listing_words: set[str] = set()
+        self._listing_words: set[str] = set()
         for item_id, item in items.items():
             self._words[item_id] = _name_words(item)
             for word in self._words[item_id]:
                 self._bearing[word].append(item_id)
             said = set(words(listing(item)))
-            listing_words |= said
+            self._listing_words |= said
             for word in said:
                 self._saying[singular(word)].add(item_id)
-        self.listing_words = frozenset(listing_words)
+
+    def listing_words(self) -> frozenset[str]:
+        """Every word of the listings, in normal form."""
+        return frozenset(self._listing_words)
+
+    def contains(self, item: Item, word: str) -> bool:
+        """Whether the product's listing says ``word``, in any number."""
+        return item.item_id in self._saying.get(singular(word), ())
 
     def saying(self, word: str) -> frozenset[str]:
         """The ids of the items whose listing says ``word``, in any number."""

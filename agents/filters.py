@@ -32,7 +32,7 @@ class Filters:
         return replace(constraints, exclude_ids=tuple(dict.fromkeys((*constraints.exclude_ids, *avoided))))
 
     def priced(self, wishes: Wishes) -> Wishes:
-        """The wishes with "cheap" or "premium" as a price, by thirds of the prices of the kinds looked for."""
+        """The wishes with "cheap" or "premium" as a figure: a third of the prices of the kinds looked for."""
         asked = wishes.constraints
         if not wishes.price or asked.max_price is not None or asked.min_price is not None:
             return wishes
@@ -54,5 +54,5 @@ class Filters:
 def read_wish(text: str, items: Mapping[str, Item], vocabulary: Vocabulary) -> Constraints:
     """A wish outside any conversation ("blue pens under $10, not Acme") as filters."""
     catalogue = Catalogue(items)
-    lexicon = Lexicon(vocabulary, catalogue.listing_words)
+    lexicon = Lexicon(vocabulary, catalogue.listing_words())
     return Filters(catalogue, lexicon).of(parse_constraints(lexicon.correct(text), lexicon))

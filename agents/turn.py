@@ -50,7 +50,7 @@ class Steps:
     def __init__(self, shop: Shop) -> None:
         self.shop = shop
         self.catalogue = Catalogue(shop.items)
-        self.lexicon = Lexicon(shop.vocabulary, self.catalogue.listing_words)
+        self.lexicon = Lexicon(shop.vocabulary, self.catalogue.listing_words())
         self.filters = Filters(self.catalogue, self.lexicon)
         self.understanding = Understanding(shop.encoder, self.lexicon)
 

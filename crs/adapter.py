@@ -5,24 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crs.cf import N_FACTORS
+from crs.content import CONTENT_DIM
 from knowledge.errors import ModelError
-from knowledge.types import MAX_HISTORY
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 AdapterKind = Literal["mlp", "causal"]
-N_FACTORS, CONTENT_DIM = 128, 384
-N_POSITIONS = MAX_HISTORY + 1  # position 0 is the target's
 
 
 def build_adapter(kind: AdapterKind, llm_dim: int, n_hidden: int = 512) -> nn.Module:
-    """A module ``(rows (B, n, 512) float32, positions (B, n) int64) -> (B, n, llm_dim)``.
+    """A module ``rows (B, n, 512) float32 -> (B, n, llm_dim)``.
 
     ``mlp`` maps each row by itself; ``causal`` first lets a row see the rows before it.
     Rows come out with unit variance times one learned scale; the place of a row in the
@@ -32,6 +32,8 @@ def build_adapter(kind: AdapterKind, llm_dim: int, n_hidden: int = 512) -> nn.Mo
     from torch import nn
 
     class Adapter(nn.Module):
+        input_scale: torch.Tensor
+
         def __init__(self) -> None:
             super().__init__()
             # Brings both halves to unit variance a dimension: factors have norm about 1, content exactly 1.
@@ -94,21 +96,27 @@ class SoftTokens:
             with safe_open(str(path), framework="pt") as file:
                 config = json.loads((file.metadata() or {})["config"])
                 state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-        except (OSError, KeyError, ValueError, SafetensorError) as exc:
-            raise ModelError(f"{path}: not a readable adapter ({exc}); train the narrator again") from exc
-        pointer_rows = state.pop("pointer_rows").numpy()
-        module = build_adapter(config["kind"], int(pointer_rows.shape[1]), config["n_hidden"])
-        module.load_state_dict(state)
+            pointer_rows = state.pop("pointer_rows").numpy()
+            module = build_adapter(config["kind"], int(pointer_rows.shape[1]), config["n_hidden"])
+            module.load_state_dict(state)
+        except (OSError, LookupError, TypeError, ValueError, RuntimeError, SafetensorError) as exc:
+            problem = str(exc).partition("\n")[0]
+            raise ModelError(f"{path}: not a readable adapter ({problem}); train the narrator again") from exc
         return cls(module, pointer_rows)
 
 
 def save_adapter(
-    path: Path, module: nn.Module, pointer_rows: Any, config: Mapping[str, object]
+    path: Path, module: nn.Module, pointer_rows: torch.Tensor, config: Mapping[str, object]
 ) -> None:
-    """Write the adapter and the embeddings of its pointers (51, llm_dim; row 0 the target's) as f16."""
+    """Write the adapter and the embeddings of its pointers (51, llm_dim; row 0 the target's) as f16.
+
+    ``config`` holds what `build_adapter` needs to make the module again: ``kind`` and ``n_hidden``.
+    """
     import torch
     from safetensors.torch import save_file
 
-    state = {name: tensor.detach().to(torch.float16).contiguous() for name, tensor in module.state_dict().items()}
+    state = {
+        name: tensor.detach().to(torch.float16).contiguous() for name, tensor in module.state_dict().items()
+    }
     state["pointer_rows"] = pointer_rows.detach().to(torch.float16).contiguous()
     save_file(state, str(path), metadata={"config": json.dumps(dict(config))})

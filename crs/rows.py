@@ -104,15 +104,21 @@ def purchase_rows(
     if not path.exists():
         np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=(len(texts), CONTENT_DIM))
     rows = np.load(path, mmap_mode="r+")
+    places: dict[str, list[int]] = {}
+    for i, text in enumerate(texts):
+        places.setdefault(text, []).append(i)  # purchases without a review share their item's text
     # A row that was never written is all zeros, which no unit row is.
-    missing = np.flatnonzero(~np.any(rows, axis=1))
-    missing = missing[np.argsort([len(texts[i]) for i in missing], kind="stable")]
+    missing = [(text, at) for text, at in places.items() if not rows[at[0]].any()]
+    missing.sort(key=lambda entry: len(entry[0]))
+    done = len(texts) - sum(len(at) for _, at in missing)
     for start in range(0, len(missing), chunk):
         part = missing[start : start + chunk]
-        rows[part] = encoder.encode([texts[i] for i in part])
+        for row, (_, at) in zip(encoder.encode([text for text, _ in part]), part, strict=True):
+            rows[at] = row
+            done += len(at)
         rows.flush()
         if progress:
-            progress(len(texts) - len(missing) + start + len(part), len(texts))
+            progress(done, len(texts))
     return {user_id: rows[start:end] for user_id, (start, end) in spans.items()}
 
 

@@ -23,7 +23,9 @@ REASONS: frozenset[Task] = frozenset({"purchase_reason", "purchase_reason_explan
 class Storyteller:
     """One bundle's narrator over one language model; safe to share between conversations."""
 
-    def __init__(self, bundle: Bundle, encoder: TextEncoder, model: LanguageModel) -> None:
+    def __init__(
+        self, bundle: Bundle, encoder: TextEncoder, model: LanguageModel, *, gated: bool = True
+    ) -> None:
         from crs.adapter import SoftTokens
         from crs.narrator.narrate import Narrator
         from crs.narrator.tokenizer import NarratorTokenizer
@@ -35,12 +37,16 @@ class Storyteller:
             model,
             NarratorTokenizer.load(bundle.narrator_dir / "tokenizer.json"),
             SoftTokens.load(bundle.narrator_dir / "adapter.safetensors"),
+            gated=gated,
         )
 
     @classmethod
-    def open(cls, bundle: Bundle, encoder: TextEncoder, cache_dir: Path) -> Storyteller:
+    def open(
+        cls, bundle: Bundle, encoder: TextEncoder, cache_dir: Path, *, gated: bool = True
+    ) -> Storyteller:
         """Open the bundle's narrator; its GGUF is written to ``cache_dir`` at the first use.
 
+        ``gated`` False lets every sentence pass, to measure what the narrator says by itself.
         Raises BundleError when the bundle has no narrator, ModelError when it cannot be loaded.
         """
         from crs.narrator.engine import LlamaCppModel
@@ -51,7 +57,8 @@ class Storyteller:
                 f"{bundle.path}: no narrator in it; run `python -m crs train-narrator {bundle.path}`"
             )
         cache_dir.mkdir(parents=True, exist_ok=True)
-        return cls(bundle, encoder, LlamaCppModel(cached_gguf(bundle.narrator_dir, cache_dir)))
+        model = LlamaCppModel(cached_gguf(bundle.narrator_dir, cache_dir))
+        return cls(bundle, encoder, model, gated=gated)
 
     def narrate(
         self,
@@ -67,10 +74,21 @@ class Storyteller:
         A reason for an owned product is told from what was bought before it. Raises InputError for a
         task without the target it needs, NotFoundError for an item that the store or the history lacks.
         """
-        history = list(history[-MAX_HISTORY:])
         target = self._target(task, target_id)
         if target is not None and task in REASONS:
             history = before_purchase(history, target.item_id)
+        return self.tell(history[-MAX_HISTORY:], task, target, seed=seed, stop=stop)
+
+    def tell(
+        self,
+        history: Sequence[Interaction],
+        task: Task,
+        target: Item | None,
+        *,
+        seed: int = 0,
+        stop: threading.Event | None = None,
+    ) -> NarrationStream:
+        """`narrate` from exactly this history (at most 50 purchases) and target."""
         rows = self._rows.of(history, target)
         items = [self._items[purchase.item_id] for purchase in history]
         return self._narrator.narrate(rows, task, history=items, target=target, seed=seed, stop=stop)

@@ -57,10 +57,8 @@ if ! fits .venv/.app-stamp "$app_stamp"; then
     build_llama &
     build=$!
     trap 'kill "$build" 2>/dev/null || true' EXIT
-    rest="$(mktemp)"
-    grep -v '^llama-cpp-python==' requirements.txt >"$rest"
-    pip_install -r "$rest"
-    rm -f "$rest"
+    grep -v '^llama-cpp-python==' requirements.txt >.cache/requirements.txt
+    pip_install -r .cache/requirements.txt
     wait "$build"
     trap - EXIT
     pip_install --force-reinstall --no-deps "$wheels"/llama_cpp_python-*.whl

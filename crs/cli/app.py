@@ -10,6 +10,7 @@ import sys
 import typer
 
 from crs.cli import data, learn, talk
+from crs.cli.measure import evaluate
 from knowledge.errors import RaconteurError
 
 # Without rich's markup and tracebacks, help answers in a tenth of a second.
@@ -31,10 +32,10 @@ app.command()(talk.recommend)
 app.command()(talk.narrate)
 app.command()(talk.chat)
 app.command()(learn.train_narrator)
-app.command()(learn.evaluate)
 app.command()(learn.retrain)
 feedback.command("export")(learn.export_feedback)
 app.add_typer(feedback, name="feedback")
+app.add_typer(evaluate, name="evaluate")
 
 
 def main() -> None:

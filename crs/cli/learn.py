@@ -1,9 +1,9 @@
-"""Commands that train, measure and learn from ratings: train-narrator, evaluate, retrain, feedback export."""
+"""Commands that train, measure and learn from ratings: train-narrator, retrain, feedback export."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -34,25 +34,6 @@ def train_narrator(
     narrator = train_narrator(path, work_dir, settings=settings, real_bundle=real, say=note)
     installed = install_narrator(path, narrator)
     say(f"{path}\tversion {installed.version}")
-
-
-def evaluate(
-    bundle: BundleArg = None,
-    split: Annotated[Literal["valid", "test"], typer.Option(help="On which users.")] = "test",
-) -> None:
-    """Score a bundle on held-out users, one figure a line."""
-    from crs.bundle import Bundle
-    from crs.content import Encoder
-    from crs.measures import measure
-    from crs.rows import FusedRows
-
-    opened, encoder = Bundle.open(bundle), Encoder()
-    users = opened.splits[split]
-    measured = measure(opened, encoder, FusedRows(opened, encoder), users)
-    say(f"users\t{len(users)}")
-    say(f"hit rate@10\t{measured.hit_rate:.4f}")
-    if measured.loss is not None:
-        say(f"narrative loss, nats a token\t{measured.loss:.4f}")
 
 
 def retrain(bundle: BundleArg = None, data_dir: DataDirOpt = None) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crs.adapter import SoftTokens
+from crs.fusion import FUSED_DIM
 from crs.narrator.gate import resolver, wrong_nouns
 from crs.narrator.language_model import LanguageModel, Segment
 from crs.narrator.prompt import question
@@ -29,7 +30,7 @@ MAX_TOKENS: dict[Task, int] = {
     "product_endorsement": 320,
 }
 TRIES = 4  # how often a sentence is sampled before the narrative ends without it
-_ENDINGS = (".", "!", "?", ".”", "!”", "?”", '."')
+_QUOTES = "\"”’'"  # a sentence may close with one after its full stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,10 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Narrated:
-    """A finished narrative. ``text`` names products by pointers; times are in milliseconds."""
+    """A finished narrative. ``text`` names products by pointers; times are in milliseconds.
+
+    ``cut``: the length limit ended it; half a sentence at its end is left out, unless it is all there is.
+    """
 
     text: str
     cites: tuple[int, ...]
@@ -52,6 +56,7 @@ class Narrated:
     first_sentence_ms: float
     tokens: int
     stopped: bool
+    cut: bool = False
 
 
 class NarrationStream:
@@ -81,6 +86,8 @@ class Narrator:
         tokenizer: NarratorTokenizer,
         soft_tokens: SoftTokens,
         sampling: Sampling | None = None,
+        *,
+        gated: bool = True,
     ) -> None:
         if soft_tokens.llm_dim != language_model.embedding_dim:
             raise ModelError(
@@ -88,6 +95,7 @@ class Narrator:
                 f"{language_model.name} reads {language_model.embedding_dim}; they belong to two narrators"
             )
         pointers = frozenset(tokenizer.pointer_id(k) for k in range(MAX_HISTORY + 1))
+        self._gated = gated
         self._language_model = language_model
         self._tokenizer = tokenizer
         self._soft_tokens = soft_tokens
@@ -107,13 +115,17 @@ class Narrator:
     ) -> NarrationStream:
         """Stream a narrative.
 
-        ``rows``: fused rows (n_soft, 512) of ``history`` (oldest first, at most 50) and then, for a task about a
-        target, of the target. Raises ModelError when they do not fit together.
+        ``rows``: fused rows (n_soft, 512) of ``history`` (oldest first, at most 50) and then, for a task
+        about a target, of the target. Raises ModelError when they do not fit together.
         """
         if (target is None) == (task in TARGET_TASKS):
-            raise ModelError(f"{task}: a target is {'needed' if target is None else 'not allowed'} for this task")
-        if len(rows) != len(history) + (target is not None) or len(history) > MAX_HISTORY:
-            raise ModelError(f"{task}: {len(rows)} rows do not fit a history of {len(history)} purchases")
+            raise ModelError(f"{task}: it {'needs a' if target is None else 'has no'} target product")
+        n_soft = len(history) + (target is not None)
+        if rows.shape != (n_soft, FUSED_DIM) or len(history) > MAX_HISTORY:
+            raise ModelError(
+                f"{task}: rows {rows.shape} do not fit {len(history)} purchases (at most {MAX_HISTORY}); "
+                f"they must be ({n_soft}, {FUSED_DIM})"
+            )
         result: list[Narrated] = []
         return NarrationStream(self._stream(rows, task, list(history), target, seed, stop, result), result)
 
@@ -138,76 +150,85 @@ class Narrator:
         stop: threading.Event | None,
         result: list[Narrated],
     ) -> Iterator[Piece]:
+        def stopping() -> bool:
+            return stop is not None and stop.is_set()
+
         started = time.perf_counter()
         tokenizer, item_of = self._tokenizer, resolver(history, target)
         prompt = self.prompt(rows, task, len(history), target)
         banned = tokenizer.control_ids - {tokenizer.eos_id}
         banned |= tokenizer.pointers_outside(len(history), target=target is not None)
-        limit = min(
-            MAX_TOKENS[task], self._language_model.context_length - sum(len(segment) for segment in prompt) - 1
-        )
+        room = self._language_model.context_length - sum(len(segment) for segment in prompt) - 1
+        limit = min(MAX_TOKENS[task], room)
         said: list[int] = []
         n_rejected = tries = 0
         first_token_ms = first_sentence_ms = 0.0
-        ended = False
+        ended = cut = False
         while not ended and len(said) < limit:
             sampling = replace(self._sampling, seed=seed + 7919 * n_rejected, max_tokens=limit - len(said))
             drawn = self._language_model.generate(
                 [*prompt, np.asarray(said, dtype=np.int32)], sampling, banned=banned, stop=stop
             )
             rejected = False
-            for sentence, is_whole in self._sentences(drawn, sampling.max_tokens, started):
+            for sentence, is_whole in self._sentences(drawn, sampling.max_tokens, started, stopping):
                 first_token_ms = first_token_ms or sentence.first_token_ms
                 text = tokenizer.decode(sentence.ids)
                 is_last_try = tries + 1 >= TRIES
-                if is_whole and wrong_nouns(text, item_of) and not (is_last_try and not said):
+                is_wrong = self._gated and is_whole and bool(wrong_nouns(text, item_of))
+                if is_wrong and not (is_last_try and not said):
                     n_rejected, tries, rejected = n_rejected + 1, tries + 1, True
                     ended = is_last_try
                     break
-                if not is_whole and said and not (stop and stop.is_set()):
-                    break  # cut by the length limit: end well, without half a sentence
+                cut = not is_whole and not stopping()
+                if not is_whole and (said or stopping()):
+                    break  # end well, without half a sentence
                 tries = 0
                 first_sentence_ms = first_sentence_ms or (time.perf_counter() - started) * 1e3
                 yield from self._pieces(sentence.ids, tokenizer.decode(said))
                 said += sentence.ids
             drawn.close()
-            ended = ended or not rejected or bool(stop and stop.is_set())
+            ended = ended or not rejected or stopping()
         cites = tuple(k for k in map(tokenizer.position_of, said) if k is not None)
         result.append(
             Narrated(
-                text=tokenizer.decode(said).strip(),
+                text=tokenizer.decode(said),
                 cites=cites,
                 sentences_rejected=n_rejected,
                 n_soft=len(rows),
                 first_token_ms=round(first_token_ms, 1),
                 first_sentence_ms=round(first_sentence_ms, 1),
                 tokens=len(said),
-                stopped=bool(stop and stop.is_set()),
+                stopped=stopping(),
+                cut=cut or len(said) >= limit,
             )
         )
 
     def _sentences(
-        self, drawn: Iterator[int], max_tokens: int, started: float
+        self, drawn: Iterator[int], max_tokens: int, started: float, stopping: Callable[[], bool]
     ) -> Iterator[tuple[_Sentence, bool]]:
-        """Group tokens into sentences; the flag is False for one that the length limit broke off."""
+        """Group tokens into sentences; the flag is False for one that the limit or a stop broke off."""
         ids: list[int] = []
         first_token_ms = 0.0
         n_drawn = 0
-        for n_drawn, token_id in enumerate(drawn, start=1):
+        for token_id in drawn:
+            n_drawn += 1
             first_token_ms = first_token_ms or (time.perf_counter() - started) * 1e3
             if ids and self._is_closed(ids) and self._opens_word(token_id):
                 yield _Sentence(ids, first_token_ms), True
                 ids = []
             ids.append(token_id)
         if ids:
-            yield _Sentence(ids, first_token_ms), n_drawn < max_tokens or self._is_closed(ids)
+            broken_off = n_drawn >= max_tokens or stopping()
+            yield _Sentence(ids, first_token_ms), not broken_off or self._is_closed(ids)
 
     def _is_closed(self, ids: list[int]) -> bool:
-        return self._tokenizer.decode(ids[-2:]).endswith(_ENDINGS)
+        # A closing quote may be a token or two of its own.
+        return self._tokenizer.decode(ids[-4:]).rstrip(_QUOTES).endswith((".", "!", "?"))
 
     def _opens_word(self, token_id: int) -> bool:
         # A full stop inside a number ("$34.99") is followed by a token without a space.
-        return self._tokenizer.position_of(token_id) is not None or self._tokenizer.decode([token_id]).startswith(" ")
+        is_pointer = self._tokenizer.position_of(token_id) is not None
+        return is_pointer or self._tokenizer.decode([token_id]).startswith(" ")
 
     def _pieces(self, ids: list[int], before: str) -> Iterator[Piece]:
         run: list[int] = []

@@ -11,7 +11,9 @@ from crs.narrator.tokenizer import NarratorTokenizer
 from knowledge.types import Item, Task
 
 MAX_FACT_TOKENS = 80
-_TITLE_ENDS = re.compile(r"\s*(?:[,(\[|/;:]|\s[-–—]\s|\bfor\b|\bwith\b|\bby\b|\bpack of\b).*", re.IGNORECASE | re.DOTALL)
+_TITLE_ENDS = re.compile(
+    r"\s*(?:[,(\[|/;:]|\s[-–—]\s|\bfor\b|\bwith\b|\bby\b|\bpack of\b).*", re.IGNORECASE | re.DOTALL
+)
 _WORD = re.compile(r"[A-Za-z][A-Za-z'’-]+")
 
 
@@ -44,5 +46,7 @@ def question(tokenizer: NarratorTokenizer, task: Task, target: Item | None) -> N
     """The token ids after the soft rows: task, the target's facts if any, and the word to speak."""
     ids = [tokenizer.task_id(task)]
     if target is not None:
-        ids += tokenizer.encode(facts(target))[:MAX_FACT_TOKENS]
+        # A listing may spell out "[3]" or a control token; in a prompt it would be one.
+        words = [i for i in tokenizer.encode(facts(target)) if tokenizer.is_plain(i)]
+        ids += words[:MAX_FACT_TOKENS]
     return np.asarray([*ids, tokenizer.say_id], dtype=np.int32)

@@ -48,9 +48,7 @@ class NarratorTokenizer:
         try:
             return cls(Tokenizer.from_file(str(path)))
         except Exception as exc:  # the library raises a bare Exception for every fault
-            if isinstance(exc, ModelError):
-                raise
-            raise ModelError(f"{path}: not a readable tokenizer ({exc}); train the narrator again") from exc
+            raise ModelError(f"{path}: not a narrator's tokenizer ({exc}); train the narrator again") from exc
 
     @classmethod
     def train(cls, texts: Iterable[str], n_vocab: int = 8192) -> NarratorTokenizer:
@@ -103,6 +101,10 @@ class NarratorTokenizer:
         """1..50 for a purchase's pointer, 0 for the target's, None for any other token."""
         return self._pointer_of.get(token_id)
 
+    def is_plain(self, token_id: int) -> bool:
+        """Whether the token is neither a pointer nor a control token."""
+        return token_id not in self._pointer_of and token_id not in self.control_ids
+
     def pointer_id(self, position: int) -> int:
         """The token of the ``position``-th purchase (1..50), or of the target (0)."""
         return self._id_of[position]
@@ -126,5 +128,5 @@ class NarratorTokenizer:
     def _id(self, token: str) -> int:
         token_id = self._tokenizer.token_to_id(token)
         if token_id is None:
-            raise ModelError(f"the tokenizer lacks the token {token}; it was not made for this narrator")
+            raise ModelError(f"the token {token} is missing")
         return int(token_id)

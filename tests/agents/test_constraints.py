@@ -217,7 +217,7 @@ def test_small_numbers_stay_words_unless_they_are_money() -> None:
 def test_a_wish_alone_becomes_filters() -> None:
     shop = FakeShop()
     assert read_wish("blue kettles under $50, no plastic", shop.items, shop.vocabulary) == Constraints(
-        max_price=50, colors=("slate blue", "ink blue"), kinds=("kettle",), exclude_ids=("i2",)
+        max_price=50, colors=("ink blue", "slate blue"), kinds=("kettle",), exclude_ids=("i2",)
     )
     assert read_wish("a cheap tent", shop.items, shop.vocabulary).max_price == 129
 

@@ -16,6 +16,8 @@ from agents.understand import Situation, Understanding
 from crs.content import Encoder
 from knowledge.types import Constraints
 
+pytestmark = pytest.mark.slow  # loads the real sentence encoder
+
 HERE = Path(__file__).parent
 _ROWS = tomllib.loads((HERE / "utterances.toml").read_text("utf-8"))
 UTTERANCES = [(intent, row) for intent, rows in _ROWS.items() for row in rows]

@@ -1,0 +1,230 @@
+"""Does the narrator read its soft tokens, and is what it says in order? Measured on people it never saw.
+
+Three questions, each with a figure that a narrator which ignores its soft tokens cannot reach:
+* the swap gap: how much worse it foresees a reference when it is given another shopper's soft tokens;
+* pointers: does the noun it says after a pointer name the kind of product pointed at (gate switched off);
+* identification: from a long summary without product names, is the shopper found among 20, and when the
+  soft tokens are another's, does the summary follow them?
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from crs.bundle import Bundle
+from crs.content import TextEncoder
+from crs.measures import reference_lesson, references
+from crs.narrator.gate import resolver, wrong_nouns
+from crs.narrator.narrate import Narrated
+from crs.rows import FusedRows
+from crs.storyteller import Storyteller
+from crs.tuning import Lesson, TunableNarrator
+from knowledge.errors import InputError
+from knowledge.types import MAX_HISTORY, TASKS, Narrative, Task
+
+N_AMONG = 20
+_POINTER = re.compile(r"\s*\[(?:\d+|target)\]")
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Said:
+    """A narrative that was generated for a reference's input, and what was counted in it."""
+
+    reference: Narrative
+    narrated: Narrated
+    n_pointers: int
+    n_wrong_nouns: int
+    n_invalid: int
+
+
+def swap_gap(bundle: Bundle, rows: FusedRows, users: Sequence[str], n: int) -> dict[str, float]:
+    """Loss on ``n`` references with one's own soft tokens and with a stranger's, in nats a token."""
+    narrator = TunableNarrator(bundle.narrator_dir)
+    lessons = [reference_lesson(each, bundle, rows) for each in references(bundle, users, n)]
+    own = narrator.loss(lessons)
+    swapped = narrator.loss(strangers_rows(lessons))
+    return {"loss": own, "loss_swapped": swapped, "swap_gap": swapped - own, "n": float(len(lessons))}
+
+
+def strangers_rows(lessons: Sequence[Lesson]) -> list[Lesson]:
+    """Each lesson with the history rows of another shopper's; the target's row stays its own.
+
+    The donor's history is the next longer one, so that every row is another's; the longest histories
+    borrow from the longest below. Without any stranger a lesson keeps its rows.
+    """
+    by_length = sorted(lessons, key=_n_history)
+    swapped: list[Lesson] = []
+    for rank, lesson in enumerate(by_length):
+        donors = [*by_length[rank + 1 :], *reversed(by_length[:rank])]
+        donor = next((each for each in donors if not _same_shopper(each, lesson)), lesson)
+        rows = lesson.rows.copy()
+        n_borrowed = min(_n_history(lesson), _n_history(donor))
+        rows[:n_borrowed] = donor.rows[:n_borrowed]
+        swapped.append(replace(lesson, rows=rows))
+    return swapped
+
+
+def _same_shopper(one: Lesson, other: Lesson) -> bool:
+    """Whether one history is the beginning of the other, as those of one shopper are."""
+    n_common = min(_n_history(one), _n_history(other))
+    return np.array_equal(one.rows[:n_common], other.rows[:n_common])
+
+
+def narrate_references(
+    bundle: Bundle,
+    storyteller: Storyteller,
+    told: Sequence[Narrative],
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> list[Said]:
+    """Generate for the input of each reference; pointers and nouns are counted in the text as returned."""
+    said = []
+    for i, reference in enumerate(told):
+        history = bundle.store.history(reference.user_id)[: reference.n_history]
+        target = bundle.store.items[reference.target_id] if reference.target_id else None
+        stream = storyteller.tell(history, reference.task, target, seed=seed + i)
+        for _ in stream:
+            pass
+        narrated = stream.result
+        items = [bundle.store.items[purchase.item_id] for purchase in history]
+        item_of = resolver(items, target)
+        pointed = re.findall(r"\[(?:\d+|target)\]", narrated.text)
+        said.append(
+            Said(
+                reference,
+                narrated,
+                n_pointers=len(pointed),
+                n_wrong_nouns=len(wrong_nouns(narrated.text, item_of)),
+                n_invalid=sum(item_of(pointer) is None for pointer in pointed),
+            )
+        )
+        if progress:
+            progress("narratives", i + 1, len(told))
+    return said
+
+
+def spread(bundle: Bundle, users: Sequence[str], n: int, tasks: Sequence[Task] = TASKS) -> list[Narrative]:
+    """Up to ``n`` references of ``users``, the same number of each task; InputError when there are none."""
+    chosen = set(users)
+    by_task: dict[Task, list[Narrative]] = {task: [] for task in tasks}
+    for each in bundle.store.narratives():
+        if each.user_id in chosen and each.task in by_task and each.n_history <= MAX_HISTORY:
+            by_task[each.task].append(each)
+    found = [each for told in by_task.values() for each in told[: -(-n // len(tasks))]][:n]
+    if not found:
+        raise InputError(bundle.path, "no reference narratives of these users; measure a bundle that has")
+    return found
+
+
+def order_report(said: Sequence[Said]) -> dict[str, float]:
+    """Of generated narratives, the share of right nouns and of different texts; the rest are counts."""
+    texts = [each.narrated.text for each in said]
+    n_pointers = sum(each.n_pointers for each in said)
+    return {
+        "n": float(len(said)),
+        "pointers": float(n_pointers),
+        "invalid_pointers": float(sum(each.n_invalid for each in said)),
+        "noun_right": 1 - sum(each.n_wrong_nouns for each in said) / max(1, n_pointers),
+        "unique": len(set(texts)) / len(texts),
+        "empty": float(sum(not text.strip() for text in texts)),
+        "at_length_limit": float(sum(each.narrated.cut for each in said)),
+        "sentences_rejected": float(sum(each.narrated.sentences_rejected for each in said)),
+    }
+
+
+def identification(
+    bundle: Bundle,
+    storyteller: Storyteller,
+    encoder: TextEncoder,
+    users: Sequence[str],
+    *,
+    n: int,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> dict[str, float]:
+    """Share of long summaries, names stripped, that are nearest to their own shopper among 20.
+
+    Nearness is the cosine of the summary's sentence embedding and the mean content row of the history.
+    ``references``: the same test with the reference texts; ``follows_donor``: with another shopper's soft
+    tokens, how often the summary is nearest to that donor. Raises InputError without long summaries.
+    """
+    told = spread(bundle, users, n, ("user_summary_long",))
+    rng = random.Random(seed)
+    profiles = _profiles(bundle, told)
+    donors = [*told[1:], told[0]]
+    everyone = range(len(told))
+    n_among = min(N_AMONG, len(told))
+    # First the one who should be found, then the strangers.
+    lineups = [[i, *rng.sample([j for j in everyone if j != i], n_among - 1)] for i in everyone]
+    donor_lineups = [
+        [donor, *[j for j in lineup if j != donor][: n_among - 1]]
+        for donor, lineup in zip([*everyone[1:], 0], lineups, strict=True)
+    ]
+    said = narrate_references(bundle, storyteller, told, seed=seed, progress=progress)
+    swapped_texts = _swapped_texts(bundle, storyteller, told, donors, seed)
+    return {
+        "n": float(len(told)),
+        "among": float(n_among),
+        "references": _found([each.text for each in told], profiles, lineups, encoder),
+        "generated": _found([each.narrated.text for each in said], profiles, lineups, encoder),
+        "follows_donor": _found(swapped_texts, profiles, donor_lineups, encoder),
+    }
+
+
+def stripped(text: str) -> str:
+    """The text without its pointers, so that only what is said can tell who it is about."""
+    return _POINTER.sub("", text)
+
+
+def _swapped_texts(
+    bundle: Bundle,
+    storyteller: Storyteller,
+    told: Sequence[Narrative],
+    donors: Sequence[Narrative],
+    seed: int,
+) -> list[str]:
+    """What is told of each when the soft tokens are the donor's, as many as both have purchases."""
+    texts = []
+    for i, (reference, donor) in enumerate(zip(told, donors, strict=True)):
+        own = bundle.store.history(reference.user_id)[: reference.n_history]
+        lent = bundle.store.history(donor.user_id)[: donor.n_history]
+        n = min(len(own), len(lent))
+        stream = storyteller.tell(lent[:n], reference.task, None, seed=seed + 10_000 + i)
+        for _ in stream:
+            pass
+        texts.append(stream.result.text)
+    return texts
+
+
+def _profiles(bundle: Bundle, told: Sequence[Narrative]) -> np.ndarray:
+    """Unit rows (n, 384): the mean content of each shopper's items."""
+    rows = []
+    for each in told:
+        history = bundle.store.history(each.user_id)[: each.n_history]
+        owned = [bundle.store.item_index[purchase.item_id] for purchase in history]
+        rows.append(bundle.item_content[owned].mean(axis=0))
+    profiles = np.asarray(rows)
+    return np.asarray(profiles / np.linalg.norm(profiles, axis=1, keepdims=True))
+
+
+def _found(
+    texts: Sequence[str], profiles: np.ndarray, lineups: Sequence[Sequence[int]], encoder: TextEncoder
+) -> float:
+    """Share of texts nearer to the first of their line-up than to any other; a tie finds nobody."""
+    hits = []
+    for row, lineup in zip(encoder.encode([stripped(text) for text in texts]), lineups, strict=True):
+        nearness = profiles[list(lineup)] @ row
+        hits.append(bool((nearness[0] > nearness[1:]).all()))
+    return float(np.mean(hits))
+
+
+def _n_history(lesson: Lesson) -> int:
+    return len(lesson.rows) - (lesson.target is not None)
+

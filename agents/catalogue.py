@@ -14,7 +14,7 @@ NEAR_BEST = 0.85  # a product this near the best one's score is meant just as we
 
 
 class Catalogue:
-    """Two indexes over a store: the names of products (title, brand, kind, colour) and their whole listings."""
+    """Two indexes over a store: names of products (title, brand, kind, colour) and their whole listings."""
 
     def __init__(self, items: Mapping[str, Item]) -> None:
         self.items = items

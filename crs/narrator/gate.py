@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from knowledge.types import TARGET_POINTER, Item
 
-_POINTED = re.compile(r"(\[(?:\d+|target)\])\s*([^\[\].,;:!?]*)")
+POINTER = re.compile(r"(\[(?:\d+|target)\])")
+_POINTED = re.compile(POINTER.pattern + r"\s*([^\[\].,;:!?]*)")
 
 
 def wrong_nouns(sentence: str, item_of: Callable[[str], Item | None]) -> list[str]:
@@ -24,6 +25,11 @@ def wrong_nouns(sentence: str, item_of: Callable[[str], Item | None]) -> list[st
         if item is None or (item.kind and not names_kind(following, item.kind)):
             wrong.append(pointer)
     return wrong
+
+
+def without_dangling(text: str, item_of: Callable[[str], Item | None]) -> str:
+    """``text`` without the pointers that point nowhere, nor the space before them."""
+    return re.sub(r"\s?" + POINTER.pattern, lambda found: found[0] if item_of(found[1]) else "", text)
 
 
 def names_kind(words: str, kind: str) -> bool:
@@ -42,7 +48,12 @@ def resolver(history: list[Item], target: Item | None) -> Callable[[str], Item |
     def item_of(pointer: str) -> Item | None:
         if pointer == TARGET_POINTER:
             return target
-        position = int(pointer[1:-1])
+        position = position_of(pointer)
         return history[position - 1] if 1 <= position <= len(history) else None
 
     return item_of
+
+
+def position_of(pointer: str) -> int:
+    """k for ``[k]``, 0 for the target's pointer."""
+    return 0 if pointer == TARGET_POINTER else int(pointer[1:-1])

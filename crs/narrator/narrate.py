@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from crs.adapter import SoftTokens
 from crs.fusion import FUSED_DIM
-from crs.narrator.gate import resolver, wrong_nouns
+from crs.narrator.gate import POINTER, position_of, resolver, without_dangling, wrong_nouns
 from crs.narrator.language_model import LanguageModel, Segment
-from crs.narrator.prompt import question
+from crs.narrator.prompt import PromptTokenizer, question
 from crs.narrator.sampling import Sampling
-from crs.narrator.tokenizer import NarratorTokenizer
 from knowledge.errors import ModelError
 from knowledge.types import MAX_HISTORY, TARGET_TASKS, Item, Task
 
@@ -83,7 +82,7 @@ class Narrator:
     def __init__(
         self,
         language_model: LanguageModel,
-        tokenizer: NarratorTokenizer,
+        tokenizer: PromptTokenizer,
         soft_tokens: SoftTokens,
         sampling: Sampling | None = None,
         *,
@@ -94,13 +93,13 @@ class Narrator:
                 f"the adapter makes soft tokens of {soft_tokens.llm_dim} dimensions, the language model "
                 f"{language_model.name} reads {language_model.embedding_dim}; they belong to two narrators"
             )
-        pointers = frozenset(tokenizer.pointer_id(k) for k in range(MAX_HISTORY + 1))
         self._gated = gated
         self._language_model = language_model
         self._tokenizer = tokenizer
         self._soft_tokens = soft_tokens
         self._sampling = replace(
-            sampling or Sampling(temperature=0.7, top_p=0.92, repeat_penalty=1.05), penalty_exempt=pointers
+            sampling or Sampling(temperature=0.7, top_p=0.92, repeat_penalty=1.05),
+            penalty_exempt=tokenizer.pointer_ids,
         )
 
     def narrate(
@@ -132,10 +131,10 @@ class Narrator:
     def prompt(
         self, rows: NDArray[np.float32], task: Task, n_history: int, target: Item | None
     ) -> list[Segment]:
-        """``[bos][soft rows][task, facts, say]`` as the language model takes it."""
+        """``[head][soft rows][question]`` as the language model takes it."""
         positions = np.asarray([*range(1, n_history + 1), *([0] if target else [])], dtype=np.int64)
         return [
-            np.asarray([self._tokenizer.bos_id], dtype=np.int32),
+            self._tokenizer.head,
             self._soft_tokens(rows, positions),
             question(self._tokenizer, task, target),
         ]
@@ -156,11 +155,11 @@ class Narrator:
         started = time.perf_counter()
         tokenizer, item_of = self._tokenizer, resolver(history, target)
         prompt = self.prompt(rows, task, len(history), target)
-        banned = tokenizer.control_ids - {tokenizer.eos_id}
-        banned |= tokenizer.pointers_outside(len(history), target=target is not None)
+        banned = tokenizer.banned(len(history), target=target is not None)
         room = self._language_model.context_length - sum(len(segment) for segment in prompt) - 1
         limit = min(MAX_TOKENS[task], room)
         said: list[int] = []
+        told = ""
         n_rejected = tries = 0
         first_token_ms = first_sentence_ms = 0.0
         ended = cut = False
@@ -172,7 +171,7 @@ class Narrator:
             rejected = False
             for sentence, is_whole in self._sentences(drawn, sampling.max_tokens, started, stopping):
                 first_token_ms = first_token_ms or sentence.first_token_ms
-                text = tokenizer.decode(sentence.ids)
+                text = tokenizer.decode([*said, *sentence.ids])[len(tokenizer.decode(said)) :]
                 is_last_try = tries + 1 >= TRIES
                 is_wrong = self._gated and is_whole and bool(wrong_nouns(text, item_of))
                 if is_wrong and not (is_last_try and not said):
@@ -184,15 +183,18 @@ class Narrator:
                     break  # end well, without half a sentence
                 tries = 0
                 first_sentence_ms = first_sentence_ms or (time.perf_counter() - started) * 1e3
-                yield from self._pieces(sentence.ids, tokenizer.decode(said))
+                if self._gated:
+                    text = without_dangling(text, item_of)
+                text = text if told else text.lstrip()
+                yield from _pieces(text)
+                told += text
                 said += sentence.ids
             drawn.close()
             ended = ended or not rejected or stopping()
-        cites = tuple(k for k in map(tokenizer.position_of, said) if k is not None)
         result.append(
             Narrated(
-                text=tokenizer.decode(said),
-                cites=cites,
+                text=told,
+                cites=tuple(position_of(pointer) for pointer in POINTER.findall(told)),
                 sentences_rejected=n_rejected,
                 n_soft=len(rows),
                 first_token_ms=round(first_token_ms, 1),
@@ -227,25 +229,15 @@ class Narrator:
 
     def _opens_word(self, token_id: int) -> bool:
         # A full stop inside a number ("$34.99") is followed by a token without a space.
-        is_pointer = self._tokenizer.position_of(token_id) is not None
-        return is_pointer or self._tokenizer.decode([token_id]).startswith(" ")
+        return self._tokenizer.decode([token_id]).startswith((" ", "\n", "["))
 
-    def _pieces(self, ids: list[int], before: str) -> Iterator[Piece]:
-        run: list[int] = []
-        for token_id in ids:
-            position = self._tokenizer.position_of(token_id)
-            if position is None:
-                run.append(token_id)
-                continue
-            text = self._tokenizer.decode(run)
-            run = []
-            text += self._tokenizer.space_before_pointer(before + text)
-            if text:
-                yield Piece(text)
-            before += text + "[k]"
-            yield Piece("", position)
-        if run:
-            yield Piece(self._tokenizer.decode(run))
+
+def _pieces(text: str) -> Iterator[Piece]:
+    for part in POINTER.split(text):
+        if POINTER.fullmatch(part):
+            yield Piece("", position_of(part))
+        elif part:
+            yield Piece(part)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,52 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crs.narrator.tokenizer import NarratorTokenizer
 from knowledge.types import Item, Task
 
-MAX_FACT_TOKENS = 80
 _TITLE_ENDS = re.compile(
     r"\s*(?:[,(\[|/;:]|\s[-–—]\s|\bfor\b|\bwith\b|\bby\b|\bpack of\b).*", re.IGNORECASE | re.DOTALL
 )
 _WORD = re.compile(r"[A-Za-z][A-Za-z'’-]+")
+
+
+class PromptTokenizer(Protocol):
+    """A tokenizer that also knows how its language model is asked: ``[head][soft rows][question][reply]``.
+
+    To `NarratorTokenizer` (tokenizer.py) a pointer is one token, so those that point nowhere can be
+    banned; `ForeignTokenizer` (foreign.py) spells pointers out.
+    """
+
+    head: NDArray[np.int32]  # ids before the soft rows
+    eos_id: int
+    pad_id: int
+    pointer_ids: frozenset[int]  # tokens that pointers are made of
+    pointer_ends: frozenset[int]  # tokens that complete a purchase's pointer
+
+    def ask(self, task: Task, facts: str | None) -> list[int]:
+        """Ids after the soft rows: the task, and what may be said of its target."""
+        ...
+
+    def exercise(self, kind: str, position: int) -> list[int]:
+        """The same for `LIST` or `DESCRIBE` (tokenizer.py) of the ``position``-th purchase, 1..50."""
+        ...
+
+    def banned(self, n_history: int, *, target: bool) -> frozenset[int]:
+        """Ids that no reply may hold, told from ``n_history`` purchases and (no) target."""
+        ...
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a reply's text, the end token left out."""
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ``ids``: pointers as ``[k]``, control tokens left out, a space at the front kept."""
+        ...
 
 
 def noun_of(item: Item) -> str:
@@ -42,11 +76,6 @@ def facts(item: Item) -> str:
     return "; ".join(parts)
 
 
-def question(tokenizer: NarratorTokenizer, task: Task, target: Item | None) -> NDArray[np.int32]:
-    """The token ids after the soft rows: task, the target's facts if any, and the word to speak."""
-    ids = [tokenizer.task_id(task)]
-    if target is not None:
-        # A listing may spell out "[3]" or a control token; in a prompt it would be one.
-        words = [i for i in tokenizer.encode(facts(target)) if tokenizer.is_plain(i)]
-        ids += words[:MAX_FACT_TOKENS]
-    return np.asarray([*ids, tokenizer.say_id], dtype=np.int32)
+def question(tokenizer: PromptTokenizer, task: Task, target: Item | None) -> NDArray[np.int32]:
+    """The token ids after the soft rows: the task, and the target's facts if there is one."""
+    return np.asarray(tokenizer.ask(task, None if target is None else facts(target)), dtype=np.int32)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from knowledge.errors import ModelError
 from knowledge.types import MAX_HISTORY, TARGET_POINTER, TASKS, Task, pointer
 
@@ -16,6 +18,7 @@ BOS, EOS, PAD, SAY = "<bos>", "<eos>", "<pad>", "<say>"
 # Two exercises that are only practised in training: naming each purchase, and describing one.
 LIST, DESCRIBE = "<|list|>", "<|describe|>"
 POINTERS = (*(pointer(k) for k in range(1, MAX_HISTORY + 1)), TARGET_POINTER)
+MAX_FACT_TOKENS = 80
 _OPENERS = ("(", "“", '"', "—")
 
 
@@ -39,6 +42,9 @@ class NarratorTokenizer:
         self._pointer_of[self.target_id] = 0
         self._id_of = {position: token_id for token_id, position in self._pointer_of.items()}
         self.control_ids = frozenset(self._id(token) for token in _CONTROL)
+        self.head = np.asarray([self.bos_id], dtype=np.int32)
+        self.pointer_ids = frozenset(self._pointer_of)
+        self.pointer_ends = self.pointer_ids - {self.target_id}
 
     @classmethod
     def load(cls, path: Path) -> NarratorTokenizer:
@@ -89,21 +95,30 @@ class NarratorTokenizer:
                 continue
             text += self._tokenizer.decode(run)
             run = []
-            text += self.space_before_pointer(text) + POINTERS[position - 1]
+            # The space that the pointer swallowed.
+            text += "" if not text or text.endswith((" ", *_OPENERS)) else " "
+            text += POINTERS[position - 1]
         return text + str(self._tokenizer.decode(run))
 
-    @staticmethod
-    def space_before_pointer(text: str) -> str:
-        """The space that a pointer token swallowed, given the text before it."""
-        return "" if not text or text.endswith((" ", *_OPENERS)) else " "
+    def ask(self, task: Task, facts: str | None) -> list[int]:
+        """The token ids after the soft rows: task, facts if any, and the word to speak."""
+        # A listing may spell out "[3]" or a control token; in a prompt it would be one.
+        special = self.pointer_ids | self.control_ids
+        words = [token_id for token_id in self.encode(facts or "") if token_id not in special]
+        return [self.task_id(task), *words[:MAX_FACT_TOKENS], self.say_id]
 
-    def position_of(self, token_id: int) -> int | None:
-        """1..50 for a purchase's pointer, 0 for the target's, None for any other token."""
-        return self._pointer_of.get(token_id)
+    def exercise(self, kind: str, position: int) -> list[int]:
+        """The same for an exercise, `LIST` or `DESCRIBE`, on the ``position``-th purchase."""
+        return [self._id(kind), self.pointer_id(position), self.say_id]
 
-    def is_plain(self, token_id: int) -> bool:
-        """Whether the token is neither a pointer nor a control token."""
-        return token_id not in self._pointer_of and token_id not in self.control_ids
+    def banned(self, n_history: int, *, target: bool) -> frozenset[int]:
+        """Control tokens, and pointers that point nowhere given ``n_history`` purchases and (no) target."""
+        nowhere = {
+            token_id
+            for token_id, position in self._pointer_of.items()
+            if position > n_history or (position == 0 and not target)
+        }
+        return (self.control_ids | nowhere) - {self.eos_id}
 
     def pointer_id(self, position: int) -> int:
         """The token of the ``position``-th purchase (1..50), or of the target (0)."""
@@ -112,18 +127,6 @@ class NarratorTokenizer:
     def task_id(self, task: Task) -> int:
         """The token that asks for ``task``."""
         return self._id(task_token(task))
-
-    def token_id(self, token: str) -> int:
-        """The id of a control token such as ``LIST``."""
-        return self._id(token)
-
-    def pointers_outside(self, n_history: int, *, target: bool) -> frozenset[int]:
-        """Pointer ids that would point nowhere with ``n_history`` purchases and (no) target."""
-        return frozenset(
-            token_id
-            for token_id, position in self._pointer_of.items()
-            if position > n_history or (position == 0 and not target)
-        )
 
     def _id(self, token: str) -> int:
         token_id = self._tokenizer.token_to_id(token)

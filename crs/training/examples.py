@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from crs.narrator.prompt import noun_of, question
-from crs.narrator.tokenizer import DESCRIBE, LIST, NarratorTokenizer
+from crs.narrator.prompt import PromptTokenizer, noun_of, question
+from crs.narrator.tokenizer import DESCRIBE, LIST
 from knowledge.store import Store
 from knowledge.types import MAX_HISTORY, TARGET_TASKS, Interaction, Item
 
@@ -66,16 +66,15 @@ class Shelf:
         return [self.words[i] for i in (*items, example.target_row) if i >= 0]
 
 
-def item_words(tokenizer: NarratorTokenizer, item: Item) -> NDArray[np.int64]:
+def item_words(tokenizer: PromptTokenizer, item: Item) -> NDArray[np.int64]:
     """Distinct tokens of the item's noun, title, attributes and department (at most 28)."""
-    text = " ".join(
-        (" " + noun_of(item), item.title, *item.attributes.values(), item.department or "", *item.features[:2])
-    )
-    return np.asarray(list(dict.fromkeys(tokenizer.encode(text)))[:28], dtype=np.int64)
+    told = (" " + noun_of(item), item.title, *item.attributes.values(), item.department or "")
+    distinct = dict.fromkeys(tokenizer.encode(" ".join((*told, *item.features[:2]))))
+    return np.asarray(list(distinct)[:28], dtype=np.int64)
 
 
 def narrative_examples(
-    store: Store, tokenizer: NarratorTokenizer, users: frozenset[str]
+    store: Store, tokenizer: PromptTokenizer, users: frozenset[str]
 ) -> list[Example]:
     """One example a reference narrative of ``users``; those of more than 50 purchases are left out."""
     examples = []
@@ -100,7 +99,7 @@ def narrative_examples(
 
 
 def reading_examples(
-    store: Store, tokenizer: NarratorTokenizer, users: Sequence[str], rng: random.Random
+    store: Store, tokenizer: PromptTokenizer, users: Sequence[str], rng: random.Random
 ) -> Iterator[Example]:
     """Endless reading practice: name each purchase in turn, or describe one of them."""
     while True:
@@ -110,12 +109,13 @@ def reading_examples(
         items = [store.items[i.item_id] for i in history[:n_history]]
         if rng.random() < 0.4:
             start = rng.randrange(max(1, n_history - MAX_LISTED + 1))
-            named = [f"[{k + 1}] {noun_of(items[k])}" for k in range(start, min(n_history, start + MAX_LISTED))]
-            prompt = [tokenizer.token_id(LIST), tokenizer.pointer_id(start + 1), tokenizer.say_id]
+            listed = items[start : start + MAX_LISTED]
+            named = [f"[{k}] {noun_of(item)}" for k, item in enumerate(listed, start=start + 1)]
+            prompt = tokenizer.exercise(LIST, start + 1)
             reply = " ".join(named)
         else:
             k = rng.randrange(n_history)
-            prompt = [tokenizer.token_id(DESCRIBE), tokenizer.pointer_id(k + 1), tokenizer.say_id]
+            prompt = tokenizer.exercise(DESCRIBE, k + 1)
             reply = f"[{k + 1}] {description(items[k], history[k])}"
         yield Example(
             user_id, n_history, -1, "reading", np.asarray(prompt, np.int32), _reply(tokenizer, reply)
@@ -135,5 +135,5 @@ def description(item: Item, interaction: Interaction) -> str:
     return "; ".join(parts)
 
 
-def _reply(tokenizer: NarratorTokenizer, text: str) -> NDArray[np.int32]:
+def _reply(tokenizer: PromptTokenizer, text: str) -> NDArray[np.int32]:
     return np.asarray([*tokenizer.encode(text), tokenizer.eos_id], dtype=np.int32)

@@ -16,7 +16,7 @@ _A, _B, _C = 3.4445, -4.7750, 2.0315
 
 def orthogonal(matrix: torch.Tensor, n_steps: int = 5) -> torch.Tensor:
     """The (nearly) orthogonal matrix closest to ``matrix`` (m, n), by Newton-Schulz steps; float32."""
-    x = matrix / (matrix.norm() + 1e-7)
+    x: torch.Tensor = matrix / (matrix.norm() + 1e-7)
     transposed = x.shape[0] > x.shape[1]
     x = x.T if transposed else x
     for _ in range(n_steps):

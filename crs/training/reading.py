@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from crs.narrator.tokenizer import NarratorTokenizer
 from crs.training.batches import collate
 from crs.training.examples import Example, Shelf
 from crs.training.student import Student
+from knowledge.types import MAX_HISTORY
 
 BATCH = 16
 
@@ -29,7 +31,7 @@ def reading_report(
     step = max(1, len(examples) // limit)
     chosen = sorted(examples[::step][:limit], key=len)
     others = _donors(chosen)
-    pointer_ids = {tokenizer.pointer_id(k) for k in range(1, 51)}
+    pointer_ids = {tokenizer.pointer_id(k) for k in range(1, MAX_HISTORY + 1)}
     own: dict[str, list[float]] = defaultdict(list)
     swapped: dict[str, list[float]] = defaultdict(list)
     n_nouns = n_right = 0
@@ -45,7 +47,7 @@ def reading_report(
             after = np.flatnonzero(np.isin(batch.loss_ids[:-1], list(pointer_ids))) + 1
             n_nouns += len(after)
             n_right += int((greedy.numpy()[after] == batch.loss_ids[after]).sum())
-            rows = [shelf.rows(donor)[: e.n_soft] for e, donor in zip(part, donors, strict=True)]
+            rows = [_lent(shelf, e, donor) for e, donor in zip(part, donors, strict=True)]
             losses, _, _ = student.token_losses(replace(batch, rows=np.concatenate(rows)))
             for task, loss in zip(np.asarray(batch.tasks)[batch.loss_owner], losses.tolist(), strict=True):
                 swapped[str(task)].append(loss)
@@ -65,11 +67,19 @@ def reading_report(
 
 
 def _donors(examples: list[Example]) -> list[Example]:
-    """For each example one of another user with at least as many soft rows; the target's row stays last."""
-    by_size = sorted(examples, key=lambda e: e.n_soft)
+    """For each example one of another user with as many purchases or a few more, or the most there are."""
+    by_size = sorted(examples, key=lambda e: e.n_history)
     donors = []
     for i, example in enumerate(examples):
-        fitting = [e for e in by_size if e.n_soft >= example.n_soft and e.user_id != example.user_id]
-        # The one longest example has no longer stranger: it borrows from itself reversed by its neighbour.
-        donors.append(fitting[i % min(len(fitting), 25)] if fitting else example)
+        strangers = [e for e in by_size if e.user_id != example.user_id] or [example]
+        fitting = [e for e in strangers if e.n_history >= example.n_history] or strangers[-1:]
+        donors.append(fitting[i % min(len(fitting), 25)])
     return donors
+
+
+def _lent(shelf: Shelf, example: Example, donor: Example) -> NDArray[np.float32]:
+    """The example's rows with the purchases of ``donor`` in place of its own; the target's row stays."""
+    rows = shelf.rows(example)
+    n_lent = min(example.n_history, donor.n_history)
+    rows[:n_lent] = shelf.rows(donor)[:n_lent]
+    return rows

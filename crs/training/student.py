@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from crs.adapter import AdapterKind, build_adapter
+from crs.adapter import AdapterKind, build_adapter, save_adapter
 from crs.narrator.tokenizer import NarratorTokenizer
 from crs.training.batches import Batch
 from knowledge.types import MAX_HISTORY
+
+
+N_HIDDEN = 512  # the adapter's width
 
 
 @dataclass(frozen=True)
@@ -45,12 +50,13 @@ def llama_config(shape: Shape) -> Any:
         rms_norm_eps=1e-5,
         rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
         tie_word_embeddings=True,
-        attn_implementation="sdpa",
     )
 
 
 class Student(nn.Module):
-    """Language model and adapter together; ``losses`` of a batch is all that training asks of it."""
+    """Language model and adapter together; ``token_losses`` of a batch is all that training asks of it."""
+
+    pointer_ids: torch.Tensor  # (51,), the target's first
 
     def __init__(self, shape: Shape, tokenizer: NarratorTokenizer, adapter: AdapterKind = "mlp") -> None:
         from transformers import LlamaForCausalLM
@@ -61,7 +67,8 @@ class Student(nn.Module):
             tokenizer.bos_id, tokenizer.eos_id, tokenizer.pad_id,
         )  # fmt: skip
         self.llm = LlamaForCausalLM(config)
-        self.adapter = build_adapter(adapter, shape.hidden)
+        self._adapter_kind = adapter
+        self.adapter = build_adapter(adapter, shape.hidden, N_HIDDEN)
         pointers = [tokenizer.pointer_id(position) for position in range(MAX_HISTORY + 1)]
         self.register_buffer("pointer_ids", torch.tensor(pointers), persistent=False)
 
@@ -71,17 +78,34 @@ class Student(nn.Module):
         weight: torch.Tensor = self.llm.model.embed_tokens.weight
         return weight
 
-    def soft_rows(self, rows: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Adapter output (n, hidden) for ``rows`` (n, 512), without and with the place's pointer added."""
-        soft = self.adapter(rows[:, None])[:, 0]
+    def soft_rows(
+        self, rows: torch.Tensor, positions: torch.Tensor, places: tuple[torch.Tensor, torch.Tensor] | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Adapter output (n, hidden) for ``rows`` (n, 512), without and with the place's pointer added.
+
+        ``places``: of each row, its example and its turn in it, both (n,); a causal adapter lets a row see
+        those before it in its example. Without ``places`` every row stands alone.
+        """
+        if places is None or self._adapter_kind == "mlp":
+            soft = self.adapter(rows[:, None])[:, 0]
+        else:
+            owner, turn = places
+            side_by_side = rows.new_zeros(int(owner.max()) + 1, int(turn.max()) + 1, rows.shape[1])
+            side_by_side[owner, turn] = rows
+            soft = self.adapter(side_by_side)[owner, turn]
         return soft, soft + self.embedding[self.pointer_ids[positions]]
 
     def token_losses(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Cross-entropy of each reply token (n_loss,), the greedy token (n_loss,), the word loss ()."""
-        ids = torch.from_numpy(batch.ids)
-        soft, placed = self.soft_rows(torch.from_numpy(batch.rows), torch.from_numpy(batch.row_positions))
+        ids, row_places = torch.from_numpy(batch.ids), torch.from_numpy(batch.row_places)
+        length = ids.shape[1]
+        soft, placed = self.soft_rows(
+            torch.from_numpy(batch.rows),
+            torch.from_numpy(batch.row_positions),
+            (row_places // length, row_places % length - 1),
+        )
         inputs = self.llm.model.embed_tokens(ids)
-        flat = inputs.reshape(-1, inputs.shape[-1]).index_copy(0, torch.from_numpy(batch.row_places), placed)
+        flat = inputs.reshape(-1, inputs.shape[-1]).index_copy(0, row_places, placed)
         hidden = self.llm.model(inputs_embeds=flat.view_as(inputs), use_cache=False).last_hidden_state
         predicting = hidden.reshape(-1, hidden.shape[-1])[torch.from_numpy(batch.loss_places)]
         logits = (predicting @ self.embedding.T).float()
@@ -99,16 +123,10 @@ class Student(nn.Module):
         tokens = torch.from_numpy(np.concatenate(words) if words else np.zeros(0, np.int64))
         return -(log_probs[owner, tokens] / counts[owner]).sum() / max(1, len(words))
 
-    def save(self, folder: Any, settings: dict[str, object]) -> None:
+    def save(self, folder: Path) -> None:
         """Write config.json, model.safetensors (f16, tied head left out) and adapter.safetensors."""
-        import json
-        from pathlib import Path
-
         from safetensors.torch import save_file
 
-        from crs.adapter import save_adapter
-
-        folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         config = self.llm.config.to_dict() | {"dtype": "float16", "architectures": ["LlamaForCausalLM"]}
         (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
@@ -119,4 +137,5 @@ class Student(nn.Module):
         }
         save_file(state, str(folder / "model.safetensors"), metadata={"format": "pt"})
         pointer_rows = self.embedding[self.pointer_ids]
-        save_adapter(folder / "adapter.safetensors", self.adapter, pointer_rows, settings)
+        adapter = {"kind": self._adapter_kind, "n_hidden": N_HIDDEN}
+        save_adapter(folder / "adapter.safetensors", self.adapter, pointer_rows, adapter)

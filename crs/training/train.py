@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from crs.adapter import AdapterKind
 from crs.bundle import Bundle
 from crs.content import Encoder, TextEncoder
-from crs.fusion import mean_norm
+from crs.fusion import mute
 from crs.narrator.tokenizer import NarratorTokenizer
 from crs.rows import purchase_rows
 from crs.training.batches import by_length, collate
@@ -35,6 +36,7 @@ Drawn = tuple[Shelf, Example, Signals]
 class Settings:
     """How to train. ``n_positions`` counts padded positions, soft rows included."""
 
+    adapter: AdapterKind = "mlp"
     n_positions: int = 8_000_000
     batch_positions: int = 4096
     matrix_lr: float = 0.02
@@ -87,9 +89,9 @@ def train_narrator(
 
     examples = narrative_examples(bundle.store, tokenizer, frozenset(users))
     if not examples:
-        raise InputError(bundle_path, "the bundle has no narratives to learn from; build it from a store with some")
+        raise InputError(bundle_path, "no narratives to learn from; build it from a store that has some")
     valid = narrative_examples(bundle.store, tokenizer, frozenset(held_out))
-    student = Student(shape, tokenizer)
+    student = Student(shape, tokenizer, settings.adapter)
     optimizers = _optimizers(student, settings)
     state = _resume(work_dir / CHECKPOINT, student, optimizers)
     say(
@@ -101,7 +103,8 @@ def train_narrator(
     def record(**figures: object) -> None:
         with (work_dir / "log.jsonl").open("a") as log:
             log.write(json.dumps({"positions": state["positions"], **figures}) + "\n")
-        say(f"{state['positions']:,}: " + " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in figures.items()))
+        told = (f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in figures.items())
+        say(f"{state['positions']:,}: " + " ".join(told))
 
     if not state["positions"]:
         _prefit(student, shelf, real_shelf, users, settings, record)
@@ -114,7 +117,8 @@ def train_narrator(
         batch = collate(next(groups), bos_id=tokenizer.bos_id, pad_id=tokenizer.pad_id)
         with autocast():
             losses, _, word_loss = student.token_losses(batch)
-        (losses.mean() + settings.word_weight * word_loss).backward()
+        loss = losses.mean()
+        (loss + settings.word_weight * word_loss).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
@@ -123,7 +127,7 @@ def train_narrator(
             optimizer.zero_grad(set_to_none=True)
         state["positions"] += batch.ids.size
         seen_since, n_since = seen_since + batch.ids.size, n_since + 1
-        lm_since, words_since = lm_since + float(losses.mean().detach()), words_since + float(word_loss.detach())
+        lm_since, words_since = lm_since + float(loss.detach()), words_since + float(word_loss.detach())
         now = time.monotonic()
         if n_since >= 25:
             record(
@@ -138,22 +142,27 @@ def train_narrator(
             _save(work_dir / CHECKPOINT, student, optimizers, state)
             last_save = time.monotonic()
     _save(work_dir / CHECKPOINT, student, optimizers, state)
-    student.save(narrator_dir, _adapter_settings())
+    student.save(narrator_dir)
     report = reading_report(student, shelf, valid, tokenizer, limit=600)
     record(held_out=report)
-    training = {"settings": asdict(settings), "shape": asdict(shape), "n_users": len(users), "held_out": report}
+    training = {
+        "settings": asdict(settings),
+        "shape": asdict(shape),
+        "n_users": len(users),
+        "held_out": report,
+    }
     (narrator_dir / "training.json").write_text(json.dumps(training, indent=2) + "\n")
     return narrator_dir
 
 
-def export_checkpoint(work_dir: Path, shape: Shape | None = None) -> Path:
+def export_checkpoint(work_dir: Path, shape: Shape | None = None, adapter: AdapterKind = "mlp") -> Path:
     """Write the last checkpoint of an unfinished run as a narrator folder."""
     narrator_dir = work_dir / "narrator"
     tokenizer = NarratorTokenizer.load(narrator_dir / "tokenizer.json")
-    student = Student(shape or Shape(n_vocab=tokenizer.n_vocab), tokenizer)
+    student = Student(shape or Shape(n_vocab=tokenizer.n_vocab), tokenizer, adapter)
     state = torch.load(work_dir / CHECKPOINT, weights_only=True)
     student.load_state_dict(state["student"])
-    student.save(narrator_dir, _adapter_settings())
+    student.save(narrator_dir)
     return narrator_dir
 
 
@@ -165,7 +174,7 @@ def shelf_of(
     cache_dir: Path,
     say: Callable[[str], None],
 ) -> Shelf:
-    """The bundle's store with all rows that training needs; content rows of ``users`` stay in ``cache_dir``."""
+    """The bundle's store with all rows that training needs; those of ``users`` are kept in ``cache_dir``."""
     last = [0.0]
 
     def progress(done: int, total: int) -> None:
@@ -179,7 +188,7 @@ def shelf_of(
         bundle.store,
         rows,
         bundle.item_content,
-        bundle.item_factors / mean_norm(bundle.item_factors),
+        (bundle.item_factors / bundle.norm).astype(np.float32),
         [item_words(tokenizer, item) for item in items],
     )
 
@@ -188,10 +197,6 @@ def autocast() -> torch.autocast:
     """bfloat16 where the processor computes in it; where it is only emulated, float32 is faster."""
     native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.autocast("cpu", dtype=torch.bfloat16, enabled=native)
-
-
-def _adapter_settings() -> dict[str, object]:
-    return {"kind": "mlp", "n_hidden": 512}
 
 
 def _tokenizer(path: Path, bundle: Bundle, real: Bundle | None, n_vocab: int) -> NarratorTokenizer:
@@ -222,12 +227,11 @@ def _draw(
 ) -> Iterator[Drawn]:
     """Narratives in a fresh order each pass, reading practice in between, signals muted at random."""
     reading = reading_examples(shelf.store, tokenizer, users, rng)
-    real_reading = (
-        reading_examples(real_shelf.store, tokenizer, list(real_shelf.purchase_content), rng) if real_shelf else None
-    )
+    if real_shelf:
+        real_reading = reading_examples(real_shelf.store, tokenizer, list(real_shelf.purchase_content), rng)
     order: list[Example] = []
     while True:
-        if real_shelf and real_reading and rng.random() < settings.real_share:
+        if real_shelf and rng.random() < settings.real_share:
             yield real_shelf, next(real_reading), "content"
             continue
         if rng.random() < settings.reading_share:
@@ -258,30 +262,30 @@ def _prefit(
     params = [*student.adapter.parameters(), student.embedding]
     optimizer = torch.optim.AdamW(params, lr=3e-3, betas=(0.9, 0.97), weight_decay=0.0)
     sources = [(shelf, users)] + ([(real_shelf, list(real_shelf.purchase_content))] if real_shelf else [])
-    loss = torch.zeros(())
+    nothing = np.zeros(0, dtype=np.int32)
+    scale = student.adapter.get_parameter("output_scale")
     for step in range(settings.prefit_steps):
         source, people = sources[0] if step % 3 or len(sources) == 1 else sources[1]
         rows, words = [], []
         for person in rng.choice(len(people), 24):
-            example = Example(people[person], len(source.store.history(people[person])), -1, "", *[np.zeros(0, np.int32)] * 2)
-            rows.append(source.rows(example))
-            if source is real_shelf:
-                rows[-1][:, : source.item_cf.shape[1]] = 0.0
+            n_history = len(source.store.history(people[person]))
+            example = Example(people[person], n_history, -1, "", prompt=nothing, reply=nothing)
+            rows.append(mute(source.rows(example), "content" if source is real_shelf else "fused"))
             words += source.row_words(example)
         soft = student.adapter(torch.from_numpy(np.concatenate(rows))[:, None])[:, 0]
         loss = student.word_loss(soft, words)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         for group in optimizer.param_groups:
             group["lr"] = 3e-3 * min(1.0, (step + 1) / 40) * (1 - step / settings.prefit_steps) ** 0.5
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         student.zero_grad(set_to_none=True)
         if step % 100 == 99:
-            record(prefit_step=step + 1, words=float(loss.detach()), scale=float(student.adapter.output_scale))
+            record(prefit_step=step + 1, words=float(loss.detach()), scale=float(scale.detach()))
     with torch.no_grad():
         # A place must be as loud as what stands there, or attention cannot find it.
-        pointers = torch.randn(len(student.pointer_ids), student.embedding.shape[1]) * student.adapter.output_scale
-        student.embedding[student.pointer_ids] = pointers
+        pointers = torch.randn(len(student.pointer_ids), student.embedding.shape[1])
+        student.embedding[student.pointer_ids] = pointers * scale
 
 
 def _optimizers(student: Student, settings: Settings) -> list[torch.optim.Optimizer]:

@@ -1,0 +1,106 @@
+"""The narrator's vocabulary: pointers and tasks are one token each, and no text is changed by it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from crs.narrator.tokenizer import BOS, EOS, POINTERS, SAY, NarratorTokenizer, task_token
+from knowledge.errors import ModelError
+from knowledge.store import Store
+from knowledge.types import MAX_HISTORY, TASKS
+
+WORDS = "The kettle boils for tea, and the green teapot keeps it warm. It cost $34.99! “Why not?” they said — once."
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> NarratorTokenizer:
+    return NarratorTokenizer.train([WORDS] * 20, n_vocab=400)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the [3] kettle",
+        "[1] kettle and [2] teapot, with [target] besides",
+        "They own it ([50] teapot).",
+        "“[7] kettle” and \"[8] kettle\"",
+        "a kettle—[4] teapot",
+        "Tea [0] and [51] and [x] point nowhere.",
+        "Thé chaud, 12 € 🫖 — naïve",
+        " a space in front",
+        "two\nlines",
+        "",
+    ],
+)
+def test_text_survives_the_round_trip(tokenizer: NarratorTokenizer, text: str) -> None:
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+def test_demo_narratives_survive_the_round_trip(tokenizer: NarratorTokenizer, demo_store: Store) -> None:
+    texts = [narrative.text for narrative in demo_store.narratives()]
+    assert len(texts) > 100
+    assert [tokenizer.decode(tokenizer.encode(text)) for text in texts] == texts
+
+
+def test_a_pointer_is_one_token_with_the_space_before_it(tokenizer: NarratorTokenizer) -> None:
+    the, kettle = tokenizer.encode("the"), tokenizer.encode(" kettle")
+    assert tokenizer.encode("the [3] kettle") == [*the, tokenizer.pointer_id(3), *kettle]
+    assert tokenizer.encode("the [target] kettle") == [*the, tokenizer.target_id, *kettle]
+    assert tokenizer.pointer_id(0) == tokenizer.target_id
+    assert len({tokenizer.pointer_id(k) for k in range(MAX_HISTORY + 1)}) == len(POINTERS) == 51
+
+
+def test_what_points_nowhere_is_plain_text(tokenizer: NarratorTokenizer) -> None:
+    pointers = {tokenizer.pointer_id(k) for k in range(MAX_HISTORY + 1)}
+    assert not pointers & set(tokenizer.encode("[0] and [51] and [1 ] and [Target]"))
+
+
+def test_control_tokens_are_one_token_and_are_never_text(tokenizer: NarratorTokenizer) -> None:
+    asked = [tokenizer.task_id(task) for task in TASKS]
+    assert len(set(asked)) == len(TASKS)
+    assert tokenizer.encode(task_token("user_profile")) == [tokenizer.task_id("user_profile")]
+    assert tokenizer.encode(BOS + SAY + EOS) == [tokenizer.bos_id, tokenizer.say_id, tokenizer.eos_id]
+    ids = [tokenizer.bos_id, *tokenizer.encode("the"), tokenizer.say_id, *asked]
+    ids += [*tokenizer.encode(" kettle"), tokenizer.eos_id, tokenizer.pad_id]
+    assert tokenizer.decode(ids) == "the kettle"
+
+
+def test_a_reply_may_hold_only_pointers_to_something(tokenizer: NarratorTokenizer) -> None:
+    banned = tokenizer.banned(2, target=False)
+    allowed = {k for k in range(MAX_HISTORY + 1) if tokenizer.pointer_id(k) not in banned}
+    assert allowed == {1, 2}
+    assert tokenizer.eos_id not in banned
+    assert tokenizer.control_ids - {tokenizer.eos_id} <= banned
+    assert tokenizer.banned(2, target=True) == banned - {tokenizer.target_id}
+    assert not {tokenizer.pointer_id(k) for k in range(1, 51)} & tokenizer.banned(50, target=False)
+
+
+def test_the_vocabulary_holds_what_was_asked_for(tokenizer: NarratorTokenizer) -> None:
+    assert tokenizer.n_vocab <= 400
+    assert NarratorTokenizer.train([f"{n} cups of tea {n * n}" for n in range(500)], 480).n_vocab == 480
+    assert max(tokenizer.encode(WORDS)) < tokenizer.n_vocab
+
+
+def test_saved_and_loaded_it_is_the_same(tokenizer: NarratorTokenizer, tmp_path: Path) -> None:
+    tokenizer.save(tmp_path / "tokenizer.json")
+    loaded = NarratorTokenizer.load(tmp_path / "tokenizer.json")
+    assert loaded.encode(WORDS + " [9] kettle") == tokenizer.encode(WORDS + " [9] kettle")
+    assert (loaded.n_vocab, loaded.control_ids) == (tokenizer.n_vocab, tokenizer.control_ids)
+
+
+def test_an_unreadable_tokenizer_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="missing.json: not a narrator's tokenizer .* train the narrator again"):
+        NarratorTokenizer.load(tmp_path / "missing.json")
+    (tmp_path / "damaged.json").write_text('{"version": "1.0", "model": {')
+    with pytest.raises(ModelError, match="damaged.json: not a narrator's tokenizer"):
+        NarratorTokenizer.load(tmp_path / "damaged.json")
+
+
+def test_another_models_tokenizer_is_refused(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer, models
+
+    Tokenizer(models.BPE()).save(str(tmp_path / "other.json"))
+    with pytest.raises(ModelError, match="other.json: .*<bos> is missing"):
+        NarratorTokenizer.load(tmp_path / "other.json")

@@ -34,11 +34,12 @@ check: setup-dev  ## ruff and mypy --strict
 	@$(PY) -m mypy
 
 bench: setup  ## measure what is promised: start-up, first words, parts of a turn
-	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(PY) -m benchmarks.$$(basename $$file .py); done
+	@set -e; for name in start_up first_words tables; do echo "== $$name"; $(PY) -m benchmarks.$$name; done
 
 eval: setup  ## score the embedded bundle on its held-out shoppers
 	@$(PY) -m crs evaluate bundle
 	@$(PY) -m crs evaluate reading --out benchmarks/results/reading.json
+	@$(PY) -m benchmarks.tables
 
 clean:  ## remove the virtual environment and caches; var/ (ratings, versions) stays
 	@rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -35,10 +35,6 @@ class Catalogue:
         """Every word of the listings, in normal form."""
         return frozenset(self._listing_words)
 
-    def contains(self, item: Item, word: str) -> bool:
-        """Whether the product's listing says ``word``, in any number."""
-        return item.item_id in self._saying.get(singular(word), ())
-
     def saying(self, word: str) -> frozenset[str]:
         """The ids of the items whose listing says ``word``, in any number."""
         return frozenset(self._saying.get(singular(word), ()))

@@ -96,6 +96,8 @@ def resolve(reference: Reference, sight: InSight, catalogue: Catalogue) -> list[
         named = catalogue.match(name, place)
         if named:
             return named
+    if _position(text) and not name:
+        return []  # "the fifth one" of three cards
     if _PRONOUN.search(text) or not name:
         pointed = sight.focus or (sight.shown[0] if sight.shown else None)
         if pointed:

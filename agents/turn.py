@@ -117,7 +117,7 @@ class Steps:
         if plan.intent == "why_this" and turn.recommendations and not turn.stop.is_set():
             speech.say(phrasing.shares_in_words(turn.recommendations[0].shares))
         if (not conversation["messages"] or plan.intent == "help") and not turn.stop.is_set():
-            speech.say(" ".join(self.shop.notes))
+            speech.say(" ".join(self.shop.caveats))
         turn.answer = self._answer(conversation, turn, speech, in_the_way)
 
     def remember(self, conversation: Conversation, turn: Turn, emit: Emit) -> Conversation:
@@ -127,6 +127,8 @@ class Steps:
         if conversation["user_id"] is None and plan.stated and turn.person.history:
             self.shop.remember(turn.person)
         shown = [{"id": card.id, "shares": dict(card.shares)} for card in answer.items]
+        # "something cheaper" that leads nowhere is not held against the next wish
+        is_dead_end = bool(plan.change) and not answer.items
         emit(Done(answer))
         return {
             "messages": [
@@ -136,7 +138,7 @@ class Steps:
             ],
             "stated": [asdict(stated) for stated in turn.stated],
             "disliked": asdict(turn.disliked),
-            "wishes": asdict(turn.wishes),
+            "wishes": conversation["wishes"] if is_dead_end else asdict(turn.wishes),
             "shown": shown if plan.intent in _FINDING and shown else conversation["shown"],
             "focus": plan.target_id or conversation["focus"],
             "question": plan.to_json() if turn.asks else None,

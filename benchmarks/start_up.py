@@ -6,6 +6,9 @@ import resource
 import statistics
 import subprocess
 import sys
+from pathlib import Path
+
+from crs.evaluation.record import write_record
 
 RUNS = 15
 
@@ -23,6 +26,7 @@ def cpu_s(*arguments: str) -> float:
 
 if __name__ == "__main__":
     bare, help_ = cpu_s("-c", "pass"), cpu_s("-m", "crs", "--help")
-    print(
-        f"CPU, median of {RUNS}: bare Python {bare:.3f} s, help {help_:.3f} s, over it {help_ - bare:.3f} s"
-    )
+    measured = {"bare_python_s": bare, "help_s": help_, "over_it_s": help_ - bare}
+    figures = {name: round(value, 3) for name, value in measured.items()}
+    write_record(Path("benchmarks/results/start_up.json"), {"runs": RUNS}, {"CPU of --help": figures})
+    print(*(f"{name}\t{value}" for name, value in figures.items()), sep="\n")

@@ -6,7 +6,8 @@
     item_content.npy    content of the items alone, float16 (n_items, 384), unit rows
     neighbours.npz      decayed co-occurrence: ids, weights (n_items, 64), rebought (n_items,)
     splits.json         "train" / "valid" / "test" -> user ids; no user is in two
-    narrator/           config.json, tokenizer.json, model.safetensors, adapter.safetensors, a card
+    narrator/           config.json, tokenizer.json, model.safetensors, adapter.safetensors, a card;
+                        of a foreign language model: foreign.json, tokenizer/, adapter.safetensors
 
 A bundle is written to a temporary folder and renamed, so a folder by its name is whole.
 """
@@ -29,6 +30,7 @@ import numpy as np
 from crs.cf import N_FACTORS, fit_wals
 from crs.content import CONTENT_DIM, Encoder, TextEncoder, item_text
 from crs.fusion import mean_norm
+from crs.narrator.narrator_folder import missing_parts
 from crs.neighbours import Neighbours, find_neighbours
 from knowledge.errors import BundleError, InputError, NotFoundError
 from knowledge.store import Store
@@ -38,7 +40,6 @@ SCHEMA = 1
 MANIFEST, FACTORS, CONTENT, SPLITS = "manifest.json", "item_factors.npy", "item_content.npy", "splits.json"
 NEIGHBOURS = "neighbours.npz"
 NARRATOR, STORE = "narrator", "store"
-NARRATOR_PARTS = ("config.json", "tokenizer.json", "model.safetensors", "adapter.safetensors")
 EMBEDDED = Path(__file__).resolve().parents[1] / "assets" / "demo"
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
@@ -173,7 +174,7 @@ def build_bundle(
 def install_narrator(bundle_path: str | Path, source: str | Path) -> Bundle:
     """Put the narrator files of the folder ``source`` into the bundle, as trained on its factors."""
     source = Path(source)
-    if missing := [part for part in NARRATOR_PARTS if not (source / part).is_file()]:
+    if missing := missing_parts(source):
         raise BundleError(f"{source}: not a narrator, {', '.join(missing)} missing; train one there")
     return derive_bundle(bundle_path, bundle_path, narrator=source, reads_factors=True)
 

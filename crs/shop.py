@@ -89,14 +89,18 @@ class Shop:
 
     @property
     def notes(self) -> list[str]:
-        """What people should know of this shop, one sentence each."""
-        notes = [f"The narrator runs on this machine's {self.storyteller.model.device}."]
+        """What the page says of this run, one sentence each: where the narrator runs, then the caveats."""
+        return [*self.storyteller.notes, *self.caveats]
+
+    @property
+    def caveats(self) -> list[str]:
+        """What people should bear in mind about the answers; told in the conversation as well."""
         if self.bundle.signals != "content" and self.bundle.narrator_signals == "content":
-            notes.append(
+            return [
                 "Collaborative filtering is used for ranking only: the narrator was trained on another "
                 "store and reads what products and reviews say."
-            )
-        return notes
+            ]
+        return []
 
     def person(self, user_id: str) -> Person:
         """Recall a person by id. Raises NotFoundError for a stranger."""

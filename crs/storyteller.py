@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from crs.bundle import Bundle
 from crs.content import TextEncoder
 from crs.rows import FusedRows
-from knowledge.errors import BundleError, InputError, NotFoundError
+from knowledge.errors import BundleError, InputError, NotFoundError, RaconteurError
 from knowledge.types import MAX_HISTORY, TARGET_TASKS, TASKS, Interaction, Item, Task
 
 if TYPE_CHECKING:
@@ -28,14 +28,14 @@ class Storyteller:
     ) -> None:
         from crs.adapter import SoftTokens
         from crs.narrator.narrate import Narrator
-        from crs.narrator.tokenizer import NarratorTokenizer
+        from crs.narrator.narrator_folder import open_tokenizer
 
         self.model = model
         self._items = bundle.store.items
         self._rows = FusedRows(bundle, encoder)
         self._narrator = Narrator(
             model,
-            NarratorTokenizer.load(bundle.narrator_dir / "tokenizer.json"),
+            open_tokenizer(bundle.narrator_dir),
             SoftTokens.load(bundle.narrator_dir / "adapter.safetensors"),
             gated=gated,
         )
@@ -49,16 +49,31 @@ class Storyteller:
         ``gated`` False lets every sentence pass, to measure what the narrator says by itself.
         Raises BundleError when the bundle has no narrator, ModelError when it cannot be loaded.
         """
-        from crs.narrator.engine import LlamaCppModel
-        from crs.narrator.gguf_export import cached_gguf
+        from crs.narrator.narrator_folder import open_language_model
 
         if not bundle.has_narrator:
             raise BundleError(
                 f"{bundle.path}: no narrator in it; run `python -m crs train-narrator {bundle.path}`"
             )
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        model = LlamaCppModel(cached_gguf(bundle.narrator_dir, cache_dir))
-        return cls(bundle, encoder, model, gated=gated)
+        model = open_language_model(bundle.narrator_dir, cache_dir)
+        try:
+            return cls(bundle, encoder, model, gated=gated)
+        except RaconteurError:
+            model.close()
+            raise
+
+    @property
+    def notes(self) -> list[str]:
+        """What people should know of the narrator, one sentence each."""
+        from crs.narrator.hf_model import HfModel
+
+        notes = [f"The narrator runs on this machine's {self.model.device}."]
+        if isinstance(self.model, HfModel):
+            notes.append(
+                f"{self.model.name} is run by transformers, slower than llama.cpp would: "
+                "name its GGUF in RACONTEUR_GGUF."
+            )
+        return notes
 
     def narrate(
         self,

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crs.adapter import SoftTokens, save_adapter
+from crs.narrator.narrator_folder import open_tokenizer, weights_dir
 from crs.narrator.prompt import question
-from crs.narrator.tokenizer import NarratorTokenizer
 from knowledge.errors import ModelError
 from knowledge.types import Item, Task
 
@@ -39,14 +39,14 @@ class TunableNarrator:
     """The narrator of a folder; `tune` changes only the adapter."""
 
     def __init__(self, narrator_dir: Path) -> None:
-        from transformers import LlamaForCausalLM
+        from transformers import AutoModelForCausalLM
 
         self._dir = narrator_dir
-        self._tokenizer = NarratorTokenizer.load(narrator_dir / "tokenizer.json")
+        self._tokenizer = open_tokenizer(narrator_dir)
         soft_tokens = SoftTokens.load(narrator_dir / "adapter.safetensors")
         self._adapter, self._pointer_rows = soft_tokens._module, soft_tokens._pointer_rows
         try:
-            model = LlamaForCausalLM.from_pretrained(narrator_dir, local_files_only=True)
+            model = AutoModelForCausalLM.from_pretrained(weights_dir(narrator_dir), local_files_only=True)
         except (OSError, ValueError) as exc:
             raise ModelError(
                 f"{narrator_dir}: the narrator cannot be loaded ({exc}); build it again"
@@ -114,7 +114,7 @@ class TunableNarrator:
         embed = self._model.get_input_embeddings()
         inputs = torch.cat(
             [
-                embed(torch.tensor([self._tokenizer.bos_id])),
+                embed(torch.from_numpy(self._tokenizer.head).long()),
                 soft,
                 embed(torch.from_numpy(asked).long()),
                 embed(reply[:-1]),

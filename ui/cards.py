@@ -119,15 +119,18 @@ def card_list(cards: Sequence[str]) -> str:
     return f'<ol class="rc-cards" aria-label="Recommended products">{"".join(cards)}</ol>'
 
 
-def citation(text: str, panel_id: str, evidence: Evidence) -> str:
-    """Words of an answer as a button that opens the purchase behind them."""
-    label = f"{text.strip()}: show {_name(evidence).lower()}, {evidence.item.title}"
-    mark = f"<sup>{evidence.k}</sup>" if evidence.k else ""
-    before = text[: len(text) - len(text.lstrip())]
-    after = text[len(text.rstrip()) :]
+def citation(text: str, mark_id: str, panel_id: str, evidence: Evidence) -> str:
+    """Words of an answer with a mark that opens what is behind them; ``mark_id`` is unique on the page.
+
+    The words are the mark's label, so they open it too and still wrap like text, which a button does not.
+    """
+    words = text.strip()
+    before, after = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
+    label = f"{words}: show {_name(evidence).lower()}, {evidence.item.title}"
     return (
-        f'{before}<button type="button" class="rc-cite" popovertarget="{escape(panel_id)}" '
-        f'aria-label="{escape(label)}">{escape(text.strip())}{mark}</button>{after}'
+        f'{before}<label class="rc-cited" for="{escape(mark_id)}">{escape(words)}</label>'
+        f'<button type="button" class="rc-cite" id="{escape(mark_id)}" popovertarget="{escape(panel_id)}" '
+        f'aria-label="{escape(label)}">{evidence.k or "i"}</button>{after}'
     )
 
 
@@ -201,7 +204,7 @@ def answer(
     panel_ids = [f"evidence-{message_id}-{number}" for number in range(len(evidence))]
     panels_of = zip(panel_ids, evidence, strict=True)
     opens = {(each.k, each.item.item_id): (panel_id, each) for panel_id, each in panels_of}
-    lead, *others = _paragraphs(segments, opens)
+    lead, *others = _paragraphs(message_id, segments, opens)
     panels = "".join(evidence_panel(name, each) for name, each in opens.values())
     rating = rating_row(message_id, verdict) if verdict is not None else ""
     quiet = f'<p class="rc-quiet">{escape(note)}</p>' if note else ""
@@ -213,13 +216,18 @@ def answer(
 
 
 def _paragraphs(
-    segments: Iterable[Segment], opens: Mapping[tuple[int, str], tuple[str, Evidence]]
+    message_id: str, segments: Iterable[Segment], opens: Mapping[tuple[int, str], tuple[str, Evidence]]
 ) -> list[str]:
-    """At least one. ``opens``: the panel and the evidence behind each (``k``, item id) that is cited."""
-    paragraphs = [""]
-    for segment in segments:
-        if segment.k is not None and (target := opens.get((segment.k, segment.item_id or ""))):
-            paragraphs[-1] += citation(segment.text, *target)
+    """At least one. ``opens``: the panel and the evidence behind each (``k``, item id) that is cited.
+
+    Each mention of a purchase has its mark, as each may carry a claim; the target needs only one.
+    """
+    paragraphs, introduced = [""], set[str]()
+    for number, segment in enumerate(segments):
+        key = (segment.k or 0, segment.item_id or "")
+        if segment.k is not None and key in opens and segment.item_id not in introduced:
+            paragraphs[-1] += citation(segment.text, f"cite-{message_id}-{number}", *opens[key])
+            introduced.update([key[1]] if segment.k == 0 else [])
             continue
         first, *others = segment.text.split("\n\n")
         paragraphs[-1] += escape(first)

@@ -9,29 +9,60 @@ import typer
 
 from crs.cli.options import BundleArg, DataDirOpt
 from crs.cli.output import Stages, note, say
+from knowledge.errors import InputError
 
 OutArg = Annotated[Path | None, typer.Argument(help="The file to write; standard output by default.")]
 
 
 def train_narrator(
     bundle: BundleArg = None,
+    llm: Annotated[
+        str | None,
+        typer.Option(
+            "--llm", help="A foreign language model (folder or repository): train an adapter for it."
+        ),
+    ] = None,
+    gguf: Annotated[
+        Path | None, typer.Option("--gguf", help="With --llm: the same model as llama.cpp reads it.")
+    ] = None,
     work_dir: Annotated[
-        Path,
-        typer.Option("--work-dir", help="Checkpoints and log; a run that was stopped goes on from there."),
-    ] = Path(".cache/narrator"),
+        Path | None,
+        typer.Option(
+            "--work-dir",
+            help="Checkpoints and log; a run that was stopped goes on from there. [.cache/narrator]",
+        ),
+    ] = None,
     real: Annotated[
         Path | None, typer.Option("--real", help="A bundle of real products, for practice in reading them.")
     ] = None,
     positions: Annotated[int | None, typer.Option(min=1, help="How long: positions to train on.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights and order.")] = 0,
 ) -> None:
-    """Train the narrator and its adapter from scratch on a bundle's narratives, and put them into it."""
+    """Train the narrator and its adapter from scratch on a bundle's narratives, and put them into it.
+
+    With --llm only the adapter is trained, in front of a foreign language model that stands still.
+    """
+    from dataclasses import replace
+
     from crs.bundle import default_path, install_narrator
-    from crs.training.train import Settings, train_narrator
+    from crs.training.foreign import FOREIGN_SETTINGS, train_foreign_adapter
+    from crs.training.loop import Settings
+    from crs.training.train import train_narrator
 
     path = bundle or default_path()
-    settings = Settings(seed=seed) if positions is None else Settings(seed=seed, n_positions=positions)
-    narrator = train_narrator(path, work_dir, settings=settings, real_bundle=real, say=note)
+    settings = replace(FOREIGN_SETTINGS if llm else Settings(), seed=seed)
+    if positions is not None:
+        settings = replace(settings, n_positions=positions)
+    if llm:
+        work_dir = work_dir or Path(".cache") / f"narrator-{Path(llm).name}"
+        narrator = train_foreign_adapter(
+            path, work_dir, llm, settings=settings, gguf=gguf, real_bundle=real, say=note
+        )
+    elif gguf:
+        raise InputError("--gguf", "belongs to a foreign language model; name that with --llm")
+    else:
+        work_dir = work_dir or Path(".cache/narrator")
+        narrator = train_narrator(path, work_dir, settings=settings, real_bundle=real, say=note)
     installed = install_narrator(path, narrator)
     say(f"{path}\tversion {installed.version}")
 

@@ -138,25 +138,14 @@ def chat(
 
 
 def _recommended(bundle: Bundle, encoder: TextEncoder, user: str, k: int, wish: str) -> list[Recommendation]:
-    from agents.catalogue import Catalogue
-    from agents.lexicon import Lexicon
-    from agents.parse_constraints import parse_constraints
+    from agents.filters import read_wish
     from crs.recommender import Recommender
     from crs.shop import vocabulary_of
+    from knowledge.types import Constraints
 
-    history = bundle.store.history(user)
-    recommender = Recommender(bundle, encoder)
-    if not wish.strip():
-        return recommender.recommend(history, k=k)
     items = bundle.store.items
-    catalogue = Catalogue(items)
-    lexicon = Lexicon(vocabulary_of(items.values()), catalogue.listing_words())
-    wishes = parse_constraints(lexicon.correct(wish), lexicon)
-    found = recommender.recommend(history, wishes.constraints, k=len(items))
-    fitting = [
-        each for each in found if not any(catalogue.contains(each.item, word) for word in wishes.avoid)
-    ]
-    return fitting[:k]
+    constraints = read_wish(wish, items, vocabulary_of(items.values())) if wish.strip() else Constraints()
+    return Recommender(bundle, encoder).recommend(bundle.store.history(user), constraints, k=k)
 
 
 def _say_answer(answer: Answer, as_json: bool) -> None:

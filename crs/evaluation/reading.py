@@ -227,4 +227,3 @@ def _found(
 
 def _n_history(lesson: Lesson) -> int:
     return len(lesson.rows) - (lesson.target is not None)
-

@@ -94,7 +94,7 @@ def local_folder(llm: str) -> Path:
 
 
 class ForeignTokenizer:
-    """A `PromptTokenizer` (prompt.py) around a tokenizer of transformers, asked in its chat format if it has one."""
+    """A `PromptTokenizer` (prompt.py) around one of transformers; a chat model is asked as in a chat."""
 
     def __init__(self, tokenizer: Any, end_ids: Sequence[int]) -> None:
         self._tokenizer = tokenizer
@@ -157,14 +157,12 @@ class ForeignTokenizer:
         return ids
 
     def _text(self, ids: list[int]) -> str:
-        text: str = self._tokenizer.decode(
-            ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
+        text: str = self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return text
 
 
 def _frame(tokenizer: Any) -> tuple[str, str]:
-    """What stands before and after the words of a user: the chat template's, else the start token and a break."""
+    """What stands before and after a user's words: the chat template's, else the start token and a break."""
     if not tokenizer.chat_template:
         return tokenizer.bos_token or "", "\n"
     words = "{words}"

@@ -24,9 +24,19 @@ class HfModel:
     Safe to call from several threads: every request has a KV cache of its own.
     """
 
-    def __init__(self, model_dir: str | Path, *, dtype: str = "float32", device: str = "cpu") -> None:
+    def __init__(
+        self,
+        model_dir: str | Path,
+        *,
+        dtype: str = "float32",
+        device: str = "cpu",
+        name: str | None = None,
+        end_ids: Sequence[int] = (),
+    ) -> None:
         """Open ``model_dir``; ``dtype`` and ``device`` are torch's names.
 
+        ``name``: the folder's by default. ``end_ids``: the tokens that end an answer, where the folder does
+        not say it rightly.
         Raises NotFoundError when there is no such folder, ModelError when transformers cannot open it.
         """
         folder = Path(model_dir)
@@ -46,11 +56,11 @@ class HfModel:
         self._embed: Any = self._model.get_input_embeddings()
         self._closed = False
         config = self._model.config
-        self.name = folder.name
+        self.name = name or folder.name
         self.device = device if device == "cpu" else f"gpu ({device})"
         self.n_vocab, self.embedding_dim = map(int, self._embed.weight.shape)
         self.context_length = int(config.max_position_embeddings)
-        self._end_ids = _end_ids(folder, config.eos_token_id)
+        self._end_ids = end_ids or _end_ids(folder, config.eos_token_id)
         self.eos_id = self._end_ids[0]
 
     def generate(

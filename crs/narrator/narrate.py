@@ -156,6 +156,7 @@ class Narrator:
         tokenizer, item_of = self._tokenizer, resolver(history, target)
         prompt = self.prompt(rows, task, len(history), target)
         banned = tokenizer.banned(len(history), target=target is not None)
+        banned = frozenset(token_id for token_id in banned if token_id < self._language_model.n_vocab)
         room = self._language_model.context_length - sum(len(segment) for segment in prompt) - 1
         limit = min(MAX_TOKENS[task], room)
         said: list[int] = []

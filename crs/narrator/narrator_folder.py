@@ -46,7 +46,9 @@ def open_language_model(narrator_dir: Path, cache_dir: Path) -> LanguageModel:
         return LlamaCppModel(cached_gguf(narrator_dir, cache_dir))
     model = ForeignModel.read(narrator_dir)
     gguf = os.environ.get("RACONTEUR_GGUF") or model.gguf
-    return LlamaCppModel(gguf) if gguf else HfModel(local_folder(model.llm))
+    if gguf:
+        return LlamaCppModel(gguf)
+    return HfModel(local_folder(model.llm), name=model.llm, end_ids=model.end_ids)
 
 
 def weights_dir(narrator_dir: Path) -> Path:

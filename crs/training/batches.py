@@ -31,9 +31,7 @@ class Batch:
     tasks: list[str]
 
 
-def collate(
-    examples: Sequence[tuple[Shelf, Example, Signals]], *, bos_id: int, pad_id: int
-) -> Batch:
+def collate(examples: Sequence[tuple[Shelf, Example, Signals]], *, bos_id: int, pad_id: int) -> Batch:
     """Lay ``examples`` out; each is muted to the signals given with it."""
     length = max(len(example) for _, example, _ in examples)
     ids = np.full((len(examples), length), pad_id, dtype=np.int64)

@@ -73,9 +73,7 @@ def item_words(tokenizer: PromptTokenizer, item: Item) -> NDArray[np.int64]:
     return np.asarray(list(distinct)[:28], dtype=np.int64)
 
 
-def narrative_examples(
-    store: Store, tokenizer: PromptTokenizer, users: frozenset[str]
-) -> list[Example]:
+def narrative_examples(store: Store, tokenizer: PromptTokenizer, users: frozenset[str]) -> list[Example]:
     """One example a reference narrative of ``users``; those of more than 50 purchases are left out."""
     examples = []
     for narrative in store.narratives():

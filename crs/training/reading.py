@@ -9,17 +9,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from crs.narrator.tokenizer import NarratorTokenizer
+from crs.narrator.prompt import PromptTokenizer
 from crs.training.batches import collate
 from crs.training.examples import Example, Shelf
+from crs.training.foreign_student import ForeignStudent
 from crs.training.student import Student
-from knowledge.types import MAX_HISTORY
 
 BATCH = 16
 
 
 def reading_report(
-    student: Student, shelf: Shelf, examples: list[Example], tokenizer: NarratorTokenizer, limit: int
+    student: Student | ForeignStudent,
+    shelf: Shelf,
+    examples: list[Example],
+    tokenizer: PromptTokenizer,
+    limit: int,
 ) -> dict[str, float]:
     """Held-out loss in nats a token, the swap gap, and how often the noun after a pointer is right.
 
@@ -31,7 +35,6 @@ def reading_report(
     step = max(1, len(examples) // limit)
     chosen = sorted(examples[::step][:limit], key=len)
     others = _donors(chosen)
-    pointer_ids = {tokenizer.pointer_id(k) for k in range(1, MAX_HISTORY + 1)}
     own: dict[str, list[float]] = defaultdict(list)
     swapped: dict[str, list[float]] = defaultdict(list)
     n_nouns = n_right = 0
@@ -39,12 +42,12 @@ def reading_report(
         for start in range(0, len(chosen), BATCH):
             part, donors = chosen[start : start + BATCH], others[start : start + BATCH]
             batch = collate(
-                [(shelf, e, "fused") for e in part], bos_id=tokenizer.bos_id, pad_id=tokenizer.pad_id
+                [(shelf, e, "fused") for e in part], bos_id=int(tokenizer.head[-1]), pad_id=tokenizer.pad_id
             )
             losses, greedy, _ = student.token_losses(batch)
             for task, loss in zip(np.asarray(batch.tasks)[batch.loss_owner], losses.tolist(), strict=True):
                 own[str(task)].append(loss)
-            after = np.flatnonzero(np.isin(batch.loss_ids[:-1], list(pointer_ids))) + 1
+            after = np.flatnonzero(np.isin(batch.loss_ids[:-1], list(tokenizer.pointer_ends))) + 1
             n_nouns += len(after)
             n_right += int((greedy.numpy()[after] == batch.loss_ids[after]).sum())
             rows = [_lent(shelf, e, donor) for e, donor in zip(part, donors, strict=True)]

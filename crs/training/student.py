@@ -17,7 +17,6 @@ from crs.narrator.tokenizer import NarratorTokenizer
 from crs.training.batches import Batch
 from knowledge.types import MAX_HISTORY
 
-
 N_HIDDEN = 512  # the adapter's width
 
 
@@ -78,8 +77,22 @@ class Student(nn.Module):
         weight: torch.Tensor = self.llm.model.embed_tokens.weight
         return weight
 
+    def read(self, rows: torch.Tensor) -> torch.Tensor:
+        """Adapter output (n, hidden) for ``rows`` (n, 512), each read by itself."""
+        soft: torch.Tensor = self.adapter(rows[:, None])[:, 0]
+        return soft
+
+    def make_places_loud(self) -> None:
+        """Draw the pointers' embeddings anew, as loud as a soft token, or attention cannot find them."""
+        with torch.no_grad():
+            pointers = torch.randn(len(self.pointer_ids), self.embedding.shape[1])
+            self.embedding[self.pointer_ids] = pointers * self.adapter.get_parameter("output_scale")
+
     def soft_rows(
-        self, rows: torch.Tensor, positions: torch.Tensor, places: tuple[torch.Tensor, torch.Tensor] | None = None
+        self,
+        rows: torch.Tensor,
+        positions: torch.Tensor,
+        places: tuple[torch.Tensor, torch.Tensor] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Adapter output (n, hidden) for ``rows`` (n, 512), without and with the place's pointer added.
 
@@ -87,12 +100,9 @@ class Student(nn.Module):
         those before it in its example. Without ``places`` every row stands alone.
         """
         if places is None or self._adapter_kind == "mlp":
-            soft = self.adapter(rows[:, None])[:, 0]
+            soft = self.read(rows)
         else:
-            owner, turn = places
-            side_by_side = rows.new_zeros(int(owner.max()) + 1, int(turn.max()) + 1, rows.shape[1])
-            side_by_side[owner, turn] = rows
-            soft = self.adapter(side_by_side)[owner, turn]
+            soft = read_in_turn(self.adapter, rows, *places)
         return soft, soft + self.embedding[self.pointer_ids[positions]]
 
     def token_losses(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -113,15 +123,8 @@ class Student(nn.Module):
         return losses, logits.argmax(1), self.word_loss(soft, batch.words)
 
     def word_loss(self, soft: torch.Tensor, words: list[np.ndarray]) -> torch.Tensor:
-        """Each soft row (n, hidden) predicts its item's words through the tied head: mean bag-of-words loss.
-
-        Without it a narrator learns to speak before it learns to read, and never reads.
-        """
-        log_probs = functional.log_softmax((soft @ self.embedding.T).float(), dim=-1)
-        counts = torch.tensor([max(1, len(w)) for w in words])
-        owner = torch.repeat_interleave(torch.arange(len(words)), torch.tensor([len(w) for w in words]))
-        tokens = torch.from_numpy(np.concatenate(words) if words else np.zeros(0, np.int64))
-        return -(log_probs[owner, tokens] / counts[owner]).sum() / max(1, len(words))
+        """See `word_loss`, through the tied head."""
+        return word_loss(soft, words, self.embedding)
 
     def save(self, folder: Path) -> None:
         """Write config.json, model.safetensors (f16, tied head left out) and adapter.safetensors."""
@@ -139,3 +142,26 @@ class Student(nn.Module):
         pointer_rows = self.embedding[self.pointer_ids]
         adapter = {"kind": self._adapter_kind, "n_hidden": N_HIDDEN}
         save_adapter(folder / "adapter.safetensors", self.adapter, pointer_rows, adapter)
+
+
+def read_in_turn(
+    adapter: nn.Module, rows: torch.Tensor, owner: torch.Tensor, turn: torch.Tensor
+) -> torch.Tensor:
+    """Adapter output (n, hidden) for ``rows`` (n, 512): each is the ``turn``-th row of example ``owner``."""
+    side_by_side = rows.new_zeros(int(owner.max()) + 1, int(turn.max()) + 1, rows.shape[1])
+    side_by_side[owner, turn] = rows
+    soft: torch.Tensor = adapter(side_by_side)[owner, turn]
+    return soft
+
+
+def word_loss(soft: torch.Tensor, words: list[np.ndarray], embedding: torch.Tensor) -> torch.Tensor:
+    """Each soft row (n, hidden) predicts its item's words among ``embedding`` (n_vocab, hidden).
+
+    The mean bag-of-words loss, in nats. Without it a narrator learns to speak before it learns to read, and
+    never reads.
+    """
+    log_probs = functional.log_softmax((soft @ embedding.T).float(), dim=-1)
+    counts = torch.tensor([max(1, len(w)) for w in words])
+    owner = torch.repeat_interleave(torch.arange(len(words)), torch.tensor([len(w) for w in words]))
+    tokens = torch.from_numpy(np.concatenate(words) if words else np.zeros(0, np.int64))
+    return -(log_probs[owner, tokens] / counts[owner]).sum() / max(1, len(words))

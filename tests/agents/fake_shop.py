@@ -86,11 +86,11 @@ class BagOfWords:
 class FakeShop:
     """Everything that `agents` asks of a shop. ``before_piece`` is called before each piece is told."""
 
-    def __init__(self, encoder: BagOfWords | None = None, notes: Sequence[str] = ()) -> None:
+    def __init__(self, encoder: BagOfWords | None = None, caveats: Sequence[str] = ()) -> None:
         self.encoder = encoder or BagOfWords()
         self.items = ITEMS
         self.user_ids = list(HISTORIES)
-        self.notes = list(notes)
+        self.caveats = list(caveats)
         self.bundle = SimpleNamespace(version="b1")
         self.storyteller = SimpleNamespace(model=SimpleNamespace(name="fake"))
         self.remembered: dict[str, Person] = {}

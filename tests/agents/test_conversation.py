@@ -26,7 +26,7 @@ def shop(assistant: Assistant) -> Iterator[FakeShop]:
     assert isinstance(shop, FakeShop)
     yield shop
     shop.before_piece = lambda: None
-    shop.notes = []
+    shop.caveats = []
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_small_talk_and_the_rest(talk: Talk) -> None:
 
 
 def test_notes_are_told_once(talk: Talk, shop: FakeShop) -> None:
-    shop.notes = ["CF ranks only."]
+    shop.caveats = ["CF ranks only."]
     assert "CF ranks only." in talk("anna", "hello").text
     assert "CF ranks only." not in talk("anna", "hello").text
     assert "CF ranks only." in talk("anna", "help").text
@@ -543,3 +543,15 @@ def test_pricier_and_new_wishes(talk: Talk) -> None:
     assert price is not None and answer.constraints["min_price"] > price
     cheap = talk("cleo", "recommend me a kettle under 30", "forget the budget")
     assert "max_price" not in cheap.constraints and len(cheap.items) == 2
+
+
+def test_a_change_that_leads_nowhere_is_not_kept(talk: Talk) -> None:
+    talk("cleo", "recommend me a lamp")
+    nothing = talk("cleo", "something cheaper")
+    assert nothing.items == () and nothing.constraints["max_price"] < 34
+    assert ids(talk("cleo", "only white ones")) == ["i12"]
+
+
+def test_a_place_beyond_the_cards_is_no_card(talk: Talk) -> None:
+    answer = talk("cleo", "recommend me a lamp", "pitch the fourth one")
+    assert (answer.intent, answer.target_id) == ("pitch", None)

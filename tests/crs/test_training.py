@@ -1,4 +1,4 @@
-"""The training loop on a store small enough for seconds: it learns, resumes, and what it writes can be served."""
+"""The training loop on a store small enough for seconds: it learns, resumes, and its narrator can be served."""
 
 from __future__ import annotations
 
@@ -40,18 +40,28 @@ class HashEncoder:
 def write_store(path: Path, *, narratives: bool = True) -> Path:
     rng = random.Random(5)
     with StoreWriter(path, name="tiny", format="test") as store:
-        items = [Item(f"i{k}-{n}", f"Plain {kind}", kind=kind) for k, kind in enumerate(KINDS) for n in range(4)]
+        items = [
+            Item(f"i{k}-{n}", f"Plain {kind}", kind=kind) for k, kind in enumerate(KINDS) for n in range(4)
+        ]
         for item in items:
             store.add_item(item)
         for u in range(80):
             bought = rng.sample(items, 5)
             user_id = f"u{u:03d}"
-            store.add_interactions([Interaction(user_id, item.item_id, 1000 + t) for t, item in enumerate(bought)])
+            store.add_interactions(
+                [Interaction(user_id, item.item_id, 1000 + t) for t, item in enumerate(bought)]
+            )
             if narratives:
                 told = " and ".join(f"the [{k}] {item.kind}" for k, item in enumerate(bought, start=1))
                 store.add_narrative(Narrative(user_id, "user_summary_brief", f"They bought {told}.", 5))
                 store.add_narrative(
-                    Narrative(user_id, "purchase_reason", f"To own a [target] {bought[4].kind}.", 4, bought[4].item_id)
+                    Narrative(
+                        user_id,
+                        "purchase_reason",
+                        f"To own a [target] {bought[4].kind}.",
+                        4,
+                        bought[4].item_id,
+                    )
                 )
     return path
 
@@ -59,7 +69,9 @@ def write_store(path: Path, *, narratives: bool = True) -> Path:
 @pytest.fixture(scope="module")
 def bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("training")
-    build_bundle(write_store(folder / "store"), folder / "bundle", encoder=HashEncoder(), narrator=folder / "none")
+    build_bundle(
+        write_store(folder / "store"), folder / "bundle", encoder=HashEncoder(), narrator=folder / "none"
+    )
     return folder / "bundle"
 
 
@@ -67,7 +79,13 @@ def bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = tmp_path_factory.mktemp("run")
     train_narrator(
-        bundle_path, work, settings=SETTINGS, shape=SHAPE, encoder=HashEncoder(), cache_dir=work, say=lambda _: None
+        bundle_path,
+        work,
+        settings=SETTINGS,
+        shape=SHAPE,
+        encoder=HashEncoder(),
+        cache_dir=work,
+        say=lambda _: None,
     )
     return work
 
@@ -88,7 +106,9 @@ def test_a_stopped_run_goes_on_where_it_was(bundle_path: Path, trained: Path, tm
     said: list[str] = []
     (tmp_path / CHECKPOINT).write_bytes((trained / CHECKPOINT).read_bytes())
     (tmp_path / "narrator").mkdir()
-    (tmp_path / "narrator" / "tokenizer.json").write_text((trained / "narrator" / "tokenizer.json").read_text())
+    (tmp_path / "narrator" / "tokenizer.json").write_text(
+        (trained / "narrator" / "tokenizer.json").read_text()
+    )
     train_narrator(
         bundle_path, tmp_path, settings=SETTINGS, shape=SHAPE, encoder=HashEncoder(), cache_dir=tmp_path,
         say=said.append,
@@ -119,9 +139,16 @@ def test_splits_share_no_user_and_examples_keep_to_theirs(bundle_path: Path, tra
 
 
 def test_a_store_without_narratives_is_refused(tmp_path: Path) -> None:
-    build_bundle(write_store(tmp_path / "s", narratives=False), tmp_path / "b", encoder=HashEncoder(), narrator=tmp_path)
+    build_bundle(
+        write_store(tmp_path / "s", narratives=False),
+        tmp_path / "b",
+        encoder=HashEncoder(),
+        narrator=tmp_path,
+    )
     with pytest.raises(InputError, match="no narratives"):
-        train_narrator(tmp_path / "b", tmp_path / "run", settings=SETTINGS, encoder=HashEncoder(), cache_dir=tmp_path)
+        train_narrator(
+            tmp_path / "b", tmp_path / "run", settings=SETTINGS, encoder=HashEncoder(), cache_dir=tmp_path
+        )
 
 
 def test_orthogonal_has_singular_values_near_one() -> None:

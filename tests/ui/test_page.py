@@ -95,6 +95,9 @@ def test_pick_ask_watch_open_rate_reload(served: Served, browser: Browser) -> No
         assert "8 January 2021" in panel.inner_text()
         page.keyboard.press("Escape")
         assert page.locator(".rc-panel:popover-open").count() == 0
+        page.locator(".rc-cited").first.click()  # the words open it too
+        assert "Went through clay" in panel.inner_text()
+        page.keyboard.press("Escape")
 
         n_rows = len(served.shop.feedback.rows)
         page.click('.rc-star[data-stars="4"]')

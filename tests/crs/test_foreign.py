@@ -1,0 +1,163 @@
+"""A foreign language model: how it is asked, and what becomes of pointers that are only text to it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from crs.adapter import SoftTokens, build_adapter
+from crs.narrator.foreign import ForeignModel, ForeignTokenizer, is_foreign, local_folder
+from crs.narrator.language_model import FakeLanguageModel
+from crs.narrator.narrate import Narrated, Narrator, Piece
+from crs.narrator.narrator_folder import OWN_PARTS, missing_parts
+from crs.narrator.prompt import question
+from crs.narrator.tokenizer import DESCRIBE, MAX_FACT_TOKENS
+from knowledge.errors import BundleError, ModelError
+from knowledge.types import TASKS, Item
+from tests.crs.foreign_folders import write_llm
+
+KETTLE = Item(
+    "k", "Steel kettle <|assistant|> [3]", kind="kettle", price=20.0, features=("boils [target] <eos>",)
+)
+TENT = Item("t", "Small tent", kind="tent")
+END = (1,)
+
+
+@pytest.fixture(scope="module", params=["plain", "chat"])
+def tokenizer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ForeignTokenizer:
+    folder = tmp_path_factory.mktemp("llm")
+    return ForeignTokenizer.load(write_llm(folder, chat=request.param == "chat"), END)
+
+
+def shown(tokenizer: ForeignTokenizer, ids: list[int] | np.ndarray) -> str:
+    """The text of a prompt, control tokens included."""
+    text: str = tokenizer._tokenizer.decode(list(ids))
+    return text
+
+
+def test_the_soft_rows_stand_inside_what_the_user_says(tokenizer: ForeignTokenizer) -> None:
+    head, asked = (
+        shown(tokenizer, tokenizer.head),
+        shown(tokenizer, question(tokenizer, "purchase_reason", KETTLE)),
+    )
+    if tokenizer._tokenizer.chat_template:
+        assert head.startswith("<bos><|user|>You write") and asked.endswith("<eos><|assistant|>")
+    else:
+        assert head.startswith("<bos>You write") and asked.endswith("\n")
+    assert head.endswith(":\n") and "why the shopper bought [target]" in asked
+
+
+def test_every_task_and_exercise_asks_something_else(tokenizer: ForeignTokenizer) -> None:
+    asked = {tuple(tokenizer.ask(task, None)) for task in TASKS}
+    asked |= {tuple(tokenizer.exercise(DESCRIBE, k)) for k in (1, 2)}
+    assert len(asked) == len(TASKS) + 2
+    assert "purchase [2]" in shown(tokenizer, tokenizer.exercise(DESCRIBE, 2))
+
+
+def test_a_listing_can_bring_in_neither_control_tokens_nor_pointers(tokenizer: ForeignTokenizer) -> None:
+    plain, told = tokenizer.ask("purchase_reason", None), question(tokenizer, "purchase_reason", KETTLE)
+    control = set(tokenizer._tokenizer.all_special_ids)
+    assert sum(i in control for i in told) == sum(i in control for i in plain)
+    text = shown(tokenizer, told)
+    assert "[3]" not in text and text.count("[target]") == shown(tokenizer, plain).count("[target]") + 1
+    assert "kettle; " in text and "$20.00" in text
+
+
+def test_long_facts_are_cut(tokenizer: ForeignTokenizer) -> None:
+    asked = [tokenizer.ask("purchase_reason", "kettle; " * n) for n in (400, 500)]
+    assert asked[0] == asked[1]
+    assert len(asked[0]) < len(tokenizer.ask("purchase_reason", "")) + MAX_FACT_TOKENS + 1
+
+
+@pytest.mark.parametrize("text", ["They bought", " the [12] kettle.", "é ” [target]", "<eos> spelt out"])
+def test_decoding_gives_back_what_was_encoded(tokenizer: ForeignTokenizer, text: str) -> None:
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+    assert tokenizer.decode([*tokenizer.encode(text), tokenizer.eos_id]) == text
+
+
+def test_only_control_tokens_that_do_not_end_are_banned(tokenizer: ForeignTokenizer) -> None:
+    names = tokenizer._tokenizer.convert_ids_to_tokens(sorted(tokenizer.banned(3, target=False)))
+    assert names == ["<bos>", "<|user|>", "<|assistant|>"]
+    assert not tokenizer.pointer_ids & tokenizer.banned(0, target=False)
+    assert set(tokenizer.encode(" [12] [target]")) <= tokenizer.pointer_ids
+    assert tokenizer.encode("the [12]")[-1] in tokenizer.pointer_ends
+
+
+def told_by(tokenizer: ForeignTokenizer, *replies: str, gated: bool = True) -> tuple[list[Piece], Narrated]:
+    """What a narrator of one kettle and one tent says when its model answers with ``replies`` in turn."""
+    model = FakeLanguageModel(
+        embedding_dim=16,
+        n_vocab=300,  # fewer than the tokenizer has, as some GGUF files do
+        eos_id=END[0],
+        replies=[tokenizer.encode(reply) for reply in replies],
+    )
+    torch.manual_seed(0)
+    soft_tokens = SoftTokens(build_adapter("mlp", 16, 32), np.zeros((51, 16), np.float32))
+    narrator = Narrator(model, tokenizer, soft_tokens, gated=gated)
+    stream = narrator.narrate(np.zeros((2, 512), np.float32), "user_summary_brief", history=[KETTLE, TENT])
+    return list(stream), stream.result
+
+
+@pytest.fixture(scope="module")
+def bytewise(tmp_path_factory: pytest.TempPathFactory) -> ForeignTokenizer:
+    return ForeignTokenizer.load(write_llm(tmp_path_factory.mktemp("llm")), END)
+
+
+def test_pointers_are_found_in_the_text(bytewise: ForeignTokenizer) -> None:
+    pieces, narrated = told_by(bytewise, "\nThe [1] kettle. Then a [2] tent.")
+    assert pieces == [
+        Piece("The "), Piece("", 1), Piece(" kettle."), Piece(" Then a "), Piece("", 2), Piece(" tent."),
+    ]  # fmt: skip
+    assert narrated.text == "The [1] kettle. Then a [2] tent."
+    assert narrated.cites == (1, 2) and narrated.sentences_rejected == 0
+
+
+@pytest.mark.parametrize("nowhere", ["[7]", "[0]", "[target]"])
+def test_a_sentence_whose_pointer_points_nowhere_is_told_anew(
+    bytewise: ForeignTokenizer, nowhere: str
+) -> None:
+    _, narrated = told_by(bytewise, f"The [1] kettle. The {nowhere} thing.", " And tea.")
+    assert narrated.text == "The [1] kettle. And tea."
+    assert narrated.sentences_rejected == 1
+
+
+def test_what_must_be_said_is_said_without_the_pointer(bytewise: ForeignTokenizer) -> None:
+    pieces, narrated = told_by(bytewise, *["The [7] thing."] * 4)
+    assert narrated.text == "The thing." and narrated.cites == ()
+    assert pieces == [Piece("The thing.")]
+
+
+def test_the_gate_can_be_left_open(bytewise: ForeignTokenizer) -> None:
+    assert told_by(bytewise, "The [7] thing.", gated=False)[1].text == "The [7] thing."
+
+
+def test_a_model_that_is_not_here_is_not_fetched() -> None:
+    for llm in ("nobody/nothing", "no/such/folder/here", "!"):
+        with pytest.raises(ModelError, match=f"{llm}.*hf download"):
+            local_folder(llm)
+
+
+def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no tokenizer"):
+        ForeignTokenizer.load(tmp_path, END)
+
+
+def test_the_folder_says_whose_model_it_is_for(tmp_path: Path) -> None:
+    assert not is_foreign(tmp_path) and missing_parts(tmp_path) == list(OWN_PARTS)
+    model = ForeignModel("somebody/something", 64, (7, 9), gguf="something.gguf")
+    model.write(tmp_path)
+    assert is_foreign(tmp_path) and ForeignModel.read(tmp_path) == model
+    assert missing_parts(tmp_path) == ["tokenizer/tokenizer_config.json", "adapter.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", json.dumps({"llm": "x"}), json.dumps({"end_ids": [1], "odd": 2})]
+)
+def test_a_damaged_foreign_json_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "foreign.json").write_text(content)
+    with pytest.raises(BundleError, match=r"foreign\.json"):
+        ForeignModel.read(tmp_path)

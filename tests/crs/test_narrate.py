@@ -1,0 +1,339 @@
+"""The narrator over a scripted language model: whole sentences out, wrong ones drawn again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+
+from crs.adapter import SoftTokens, build_adapter
+from crs.narrator.language_model import FakeLanguageModel
+from crs.narrator.narrate import MAX_TOKENS, TRIES, NarrationStream, Narrator, Piece
+from crs.narrator.tokenizer import NarratorTokenizer
+from knowledge.errors import ModelError
+from knowledge.types import Item, pointer
+
+DIM = 16
+WORDS = "The kettle boils for tea. She bought a teapot; it cost $34.99! “Why not?” asked Dr. Rake of the mug."
+HISTORY = [Item("a", "Copper kettle", kind="kettle"), Item("b", "Iron teapot", kind="teapot")]
+TARGET = Item("c", "Blue mug", kind="mug")
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> NarratorTokenizer:
+    return NarratorTokenizer.train([WORDS] * 20, n_vocab=500)
+
+
+@pytest.fixture(scope="module")
+def soft_tokens() -> SoftTokens:
+    rng = np.random.default_rng(0)
+    places = rng.standard_normal((51, DIM)).astype(np.float32)
+    return SoftTokens(build_adapter("mlp", DIM, n_hidden=32), places)
+
+
+class Desk:
+    """A narrator whose language model answers each request with the next of ``replies``."""
+
+    def __init__(
+        self,
+        tokenizer: NarratorTokenizer,
+        soft_tokens: SoftTokens,
+        replies: Iterable[str | list[int]],
+        *,
+        gated: bool = True,
+        context_length: int = 1024,
+    ) -> None:
+        scripts = [tokenizer.encode(reply) if isinstance(reply, str) else reply for reply in replies]
+        self.model = FakeLanguageModel(
+            embedding_dim=DIM,
+            n_vocab=tokenizer.n_vocab,
+            eos_id=tokenizer.eos_id,
+            context_length=context_length,
+            replies=scripts,
+        )
+        self.narrator = Narrator(self.model, tokenizer, soft_tokens, gated=gated)
+
+    def tell(self, *, stop: threading.Event | None = None, seed: int = 0) -> NarrationStream:
+        rows = np.zeros((2, 512), dtype=np.float32)
+        return self.narrator.narrate(rows, "user_summary_brief", history=HISTORY, seed=seed, stop=stop)
+
+    def pitch(self) -> NarrationStream:
+        rows = np.zeros((3, 512), dtype=np.float32)
+        return self.narrator.narrate(rows, "product_endorsement", history=HISTORY, target=TARGET)
+
+
+def spelled(pieces: Iterable[Piece]) -> str:
+    return "".join(
+        piece.text if piece.cite is None else "[target]" if piece.cite == 0 else pointer(piece.cite)
+        for piece in pieces
+    )
+
+
+def test_pieces_are_the_text_with_pointers_as_citations(
+    tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
+) -> None:
+    text = "The [1] kettle boils. [2] Teapot and the [1] kettle, for tea!"
+    stream = Desk(tokenizer, soft_tokens, [text]).tell()
+    pieces = list(stream)
+    assert [piece for piece in pieces if piece.cite] == [Piece("", 1), Piece("", 2), Piece("", 1)]
+    assert pieces[0] == Piece("The ")  # the space that the pointer's token swallowed
+    assert spelled(pieces) == stream.result.text == text
+    assert stream.result.cites == (1, 2, 1)
+    assert stream.result.tokens == len(tokenizer.encode(text))
+    assert not stream.result.stopped and not stream.result.cut and stream.result.sentences_rejected == 0
+
+
+def test_the_target_is_cited_as_zero(tokenizer: NarratorTokenizer, soft_tokens: SoftTokens) -> None:
+    text = "A [target] mug beside the [1] kettle."
+    stream = Desk(tokenizer, soft_tokens, [text]).pitch()
+    assert spelled(stream) == text
+    assert stream.result.cites == (0, 1)
+    assert stream.result.n_soft == 3
+
+
+def test_a_pointer_after_a_bracket_gets_no_space(
+    tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
+) -> None:
+    text = "For tea ([1] kettle, “[2] teapot”)."
+    stream = Desk(tokenizer, soft_tokens, [text]).tell()
+    assert spelled(stream) == stream.result.text == text
+
+
+def test_the_prompt_is_head_soft_rows_and_question(
+    tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
+) -> None:
+    desk = Desk(tokenizer, soft_tokens, ["A [target] mug."])
+    rows = np.random.default_rng(1).standard_normal((3, 512)).astype(np.float32)
+    list(desk.narrator.narrate(rows, "product_endorsement", history=HISTORY, target=TARGET))
+    head, soft, asked = desk.model.prompts[0]
+    assert head.tolist() == [tokenizer.bos_id]
+    np.testing.assert_array_equal(soft, soft_tokens(rows, np.asarray([1, 2, 0])))
+    assert asked[0] == tokenizer.task_id("product_endorsement") and asked[-1] == tokenizer.say_id
+
+
+def test_a_sentence_is_shown_when_the_next_one_begins(
+    tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
+) -> None:
+    desk = Desk(tokenizer, soft_tokens, ["The [1] kettle boils. She bought a rake."])
+    stop = threading.Event()
+    pieces = iter(desk.tell(stop=stop))
+    assert [next(pieces) for _ in range(3)] == [Piece("The "), Piece("", 1), Piece(" kettle boils.")]
+    stop.set()
+    assert list(pieces) == []
+
+
+def test_times_are_taken(tokenizer: NarratorTokenizer, soft_tokens: SoftTokens) -> None:
+    stream = Desk(tokenizer, soft_tokens, ["The [1] kettle boils. It is tea."]).tell()
+    list(stream)
+    assert 0 < stream.result.first_token_ms <= stream.result.first_sentence_ms
+
+
+def test_a_sentence_with_a_wrong_noun_is_drawn_again(
+    tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
+) -> None:
+    first = "The [1] kettle boils. She bought a [2] rake, too. It is tea."
+    desk = Desk(tokenizer, soft_tokens, [first, " She bought a [2] teapot, too."])
+    stream = desk.tell()
+    assert spelled(stream) == stream.result.text == "The [1] kettle boils. She bought a [2] teapot, too."
+    assert stream.result.sentences_rejected == 1
+    # The second request goes on from what was said, with another seed's draw.
+    said = desk.model.prompts[1][-1].tolist()
+    assert said == tokenizer.encode("The [1] kettle boils.")
+
+
+def test_a_price_or_an_abbreviation_breaks_no_sentence_of_the_text(
+    tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
+) -> None:
+    text = "Dr. Rake paid $34.99 for the [1] kettle. It cost $34.99. “Why not?” asked Dr. Rake. Tea!"
+    stream = Desk(tokenizer, soft_tokens, [text]).tell()
+    assert spelled(stream) == stream.result.text == text
+
+
+@pytest.mark.parametrize("start", ["At $34.99 she bought", "At $34", "“Why not?”she asked for"])
+def test_a_rejected_sentence_leaves_nothing_of_itself(
+    tokenizer: NarratorTokenizer, soft_tokens: SoftTokens, start: str
+) -> None:
+    desk = Desk(tokenizer, soft_tokens, [f"{start} the [1] rake.", "Only tea."])
+    assert spelled(desk.tell()) == "Only tea."
+
+
+@pytest.mark.parametrize("end", [".", "!", "?", ".”", '!"', "?’"])
+def test_every_ending_closes_a_sentence(
+    tokenizer: NarratorTokenizer, soft_tokens: SoftTokens, end: str
+) -> None:
+    desk = Desk(tokenizer, soft_tokens, [f"It is tea{end} The [1] rake.", " Good."])
+    assert spelled(desk.tell()) == f"It is tea{end} Good."
+
+
+def test_after_too_many_tries_it_ends_without_the_sentence(
+    tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
+) -> None:
+    wrong = " A [2] kettle."
+    replies = ["The [1] kettle boils." + wrong, *[wrong] * (TRIES - 1), " Too late."]
+    desk = Desk(tokenizer, soft_tokens, replies)
+    stream = desk.tell()
+    assert spelled(stream) == "The [1] kettle boils."
+    assert stream.result.sentences_rejected == TRIES
+    assert len(desk.model.prompts) == TRIES
+
+
+def test_tries_are_counted_for_each_sentence_anew(
+    tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
+) -> None:
+    wrong = " A [2] kettle."
+    replies = [*[wrong] * (TRIES - 1), "Tea." + wrong, *[wrong] * (TRIES - 2), " A [2] teapot."]
+    stream = Desk(tokenizer, soft_tokens, replies).tell()
+    assert spelled(stream) == "Tea. A [2] teapot."
+    assert stream.result.sentences_rejected == 2 * (TRIES - 1)
+
+
+def test_a_first_sentence_is_said_at_the_last_try_lest_nothing_is(
+    tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
+) -> None:
+    stream = Desk(tokenizer, soft_tokens, [f"A [2] kettle, try {n}." for n in range(TRIES + 1)]).tell()
+    assert spelled(stream) == f"A [2] kettle, try {TRIES - 1}."
+    assert stream.result.sentences_rejected == TRIES - 1
+
+
+def test_without_the_gate_every_sentence_passes(
+    tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
+) -> None:
+    text = "The [1] rake. A [2] kettle."
+    stream = Desk(tokenizer, soft_tokens, [text], gated=False).tell()
+    assert spelled(stream) == text
+    assert stream.result.sentences_rejected == 0
+
+
+def test_pointers_to_nothing_and_control_tokens_cannot_be_drawn(
+    tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
+) -> None:
+    tea = tokenizer.encode("tea")
+    script = [*tea, tokenizer.pointer_id(3), *tea, tokenizer.target_id, tokenizer.say_id, tokenizer.bos_id]
+    script += [tokenizer.task_id("user_profile"), tokenizer.pad_id, *tea, tokenizer.pointer_id(2)]
+    stream = Desk(tokenizer, soft_tokens, [script], gated=False).tell()
+    said = tokenizer.encode(spelled(stream))
+    assert not tokenizer.banned(2, target=False) & set(said)
+    assert stream.result.cites[-1:] == (2,)
+    assert set(stream.result.cites) <= {1, 2}
+
+
+def test_stopping_keeps_what_was_said_and_no_half_sentence(
+    tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
+) -> None:
+    stop = threading.Event()
+    desk = Desk(tokenizer, soft_tokens, ["The [1] kettle boils. She bought a [2] teapot. It is tea."])
+    stream = desk.tell(stop=stop)
+    heard = []
+    for piece in stream:
+        heard.append(piece)
+        stop.set()
+    assert spelled(heard) == stream.result.text == "The [1] kettle boils."
+    assert stream.result.stopped and not stream.result.cut
+    assert stream.result.sentences_rejected == 0
+
+
+def test_stopped_before_the_first_word_nothing_is_said(
+    tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
+) -> None:
+    stop = threading.Event()
+    stop.set()
+    stream = Desk(tokenizer, soft_tokens, ["It is tea."]).tell(stop=stop)
+    assert list(stream) == []
+    assert (stream.result.text, stream.result.tokens, stream.result.stopped) == ("", 0, True)
+
+
+def test_the_length_limit_drops_half_a_sentence(
+    tokenizer: NarratorTokenizer, soft_tokens: SoftTokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, half = "The [1] kettle boils.", " She bought a teapot"
+    limit = len(tokenizer.encode(whole + half))
+    monkeypatch.setitem(MAX_TOKENS, "user_summary_brief", limit)
+    stream = Desk(tokenizer, soft_tokens, [whole + half + " and a mug."]).tell()
+    assert spelled(stream) == stream.result.text == whole
+    assert stream.result.cut and not stream.result.stopped
+    assert stream.result.tokens < limit
+
+
+def test_half_a_sentence_is_kept_where_it_is_all_there_is(
+    tokenizer: NarratorTokenizer, soft_tokens: SoftTokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MAX_TOKENS, "user_summary_brief", len(tokenizer.encode("She bought a")))
+    stream = Desk(tokenizer, soft_tokens, ["She bought a teapot."]).tell()
+    assert spelled(stream) == "She bought a"
+    assert stream.result.cut
+
+
+def test_a_sentence_that_just_fits_is_kept(
+    tokenizer: NarratorTokenizer, soft_tokens: SoftTokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "The [1] kettle boils. It is tea."
+    monkeypatch.setitem(MAX_TOKENS, "user_summary_brief", len(tokenizer.encode(text)))
+    stream = Desk(tokenizer, soft_tokens, [text + " More."]).tell()
+    assert spelled(stream) == text
+    assert stream.result.cut  # the limit was met, whether or not more would have come
+
+
+def test_the_context_is_a_limit_too(tokenizer: NarratorTokenizer, soft_tokens: SoftTokens) -> None:
+    text, n_prompt = "The [1] kettle boils.", 1 + 2 + 2
+    context_length = n_prompt + len(tokenizer.encode(text)) + 4
+    desk = Desk(tokenizer, soft_tokens, [text + " She bought a mug."], context_length=context_length)
+    stream = desk.tell()
+    assert spelled(stream) == text
+    assert stream.result.cut
+
+
+def test_a_narrative_without_full_stop_is_whole(
+    tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
+) -> None:
+    stream = Desk(tokenizer, soft_tokens, ["tea, teapot, kettle"]).tell()
+    assert spelled(stream) == "tea, teapot, kettle"
+    assert not stream.result.cut
+
+
+def test_the_seed_decides(tokenizer: NarratorTokenizer, soft_tokens: SoftTokens) -> None:
+    texts = []
+    for seed in (3, 3, 4):
+        stream = Desk(tokenizer, soft_tokens, []).tell(seed=seed)
+        assert spelled(stream) == stream.result.text
+        texts.append(stream.result.text)
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_the_result_waits_for_the_end(tokenizer: NarratorTokenizer, soft_tokens: SoftTokens) -> None:
+    stream = Desk(tokenizer, soft_tokens, ["It is tea."]).tell()
+    with pytest.raises(ModelError, match="not finished"):
+        _ = stream.result
+    list(stream)
+    assert stream.result.text == "It is tea."
+
+
+@pytest.mark.parametrize("shape", [(1, 512), (3, 512), (2, 500), (2,)])
+def test_rows_that_do_not_fit_are_refused(
+    tokenizer: NarratorTokenizer, soft_tokens: SoftTokens, shape: tuple[int, ...]
+) -> None:
+    narrator = Desk(tokenizer, soft_tokens, []).narrator
+    with pytest.raises(ModelError, match="rows .* do not fit 2 purchases"):
+        narrator.narrate(np.zeros(shape, np.float32), "user_profile", history=HISTORY)
+
+
+def test_more_purchases_than_places_are_refused(
+    tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
+) -> None:
+    narrator = Desk(tokenizer, soft_tokens, []).narrator
+    with pytest.raises(ModelError, match="at most 50"):
+        narrator.narrate(np.zeros((51, 512), np.float32), "user_profile", history=HISTORY[:1] * 51)
+
+
+def test_target_and_task_must_fit(tokenizer: NarratorTokenizer, soft_tokens: SoftTokens) -> None:
+    narrator = Desk(tokenizer, soft_tokens, []).narrator
+    with pytest.raises(ModelError, match="product_endorsement: it needs a target"):
+        narrator.narrate(np.zeros((2, 512), np.float32), "product_endorsement", history=HISTORY)
+    with pytest.raises(ModelError, match="user_profile: it has no target"):
+        narrator.narrate(np.zeros((3, 512), np.float32), "user_profile", history=HISTORY, target=TARGET)
+
+
+def test_parts_of_two_narrators_are_refused(tokenizer: NarratorTokenizer, soft_tokens: SoftTokens) -> None:
+    with pytest.raises(ModelError, match="16 dimensions, the language model fake reads 8"):
+        Narrator(FakeLanguageModel(embedding_dim=8), tokenizer, soft_tokens)

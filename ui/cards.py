@@ -18,6 +18,7 @@ from ui.icons import icon_for
 
 MAX_STARS = 5
 ZERO_WIDTH = "\u200b"
+WORD_JOINER = "\u2060"  # keeps the punctuation after a mark on its line
 _TAG_START = re.compile(r"<(?=[A-Za-z/!?])")
 
 # What each signal of a score means to a person.
@@ -119,18 +120,19 @@ def card_list(cards: Sequence[str]) -> str:
     return f'<ol class="rc-cards" aria-label="Recommended products">{"".join(cards)}</ol>'
 
 
-def citation(text: str, mark_id: str, panel_id: str, evidence: Evidence) -> str:
-    """Words of an answer with a mark that opens what is behind them; ``mark_id`` is unique on the page.
+def citation(text: str, panel_id: str, evidence: Evidence) -> str:
+    """Words of an answer with a mark that opens what is behind them.
 
     The words are the mark's label, so they open it too and still wrap like text, which a button does not.
     """
     words = text.strip()
     before, after = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
+    first, space, last = words.rpartition(" ")
     label = f"{words}: show {_name(evidence).lower()}, {evidence.item.title}"
     return (
-        f'{before}<label class="rc-cited" for="{escape(mark_id)}">{escape(words)}</label>'
-        f'<button type="button" class="rc-cite" id="{escape(mark_id)}" popovertarget="{escape(panel_id)}" '
-        f'aria-label="{escape(label)}">{evidence.k or "i"}</button>{after}'
+        f'{before}<label class="rc-cited">{escape(first + space)}<span class="rc-keep">{escape(last)}'
+        f'<button type="button" class="rc-cite" popovertarget="{escape(panel_id)}" '
+        f'aria-label="{escape(label)}">{evidence.k or "i"}</button>{WORD_JOINER}</span></label>{after}'
     )
 
 
@@ -204,7 +206,7 @@ def answer(
     panel_ids = [f"evidence-{message_id}-{number}" for number in range(len(evidence))]
     panels_of = zip(panel_ids, evidence, strict=True)
     opens = {(each.k, each.item.item_id): (panel_id, each) for panel_id, each in panels_of}
-    lead, *others = _paragraphs(message_id, segments, opens)
+    lead, *others = _paragraphs(segments, opens)
     panels = "".join(evidence_panel(name, each) for name, each in opens.values())
     rating = rating_row(message_id, verdict) if verdict is not None else ""
     quiet = f'<p class="rc-quiet">{escape(note)}</p>' if note else ""
@@ -216,17 +218,17 @@ def answer(
 
 
 def _paragraphs(
-    message_id: str, segments: Iterable[Segment], opens: Mapping[tuple[int, str], tuple[str, Evidence]]
+    segments: Iterable[Segment], opens: Mapping[tuple[int, str], tuple[str, Evidence]]
 ) -> list[str]:
     """At least one. ``opens``: the panel and the evidence behind each (``k``, item id) that is cited.
 
     Each mention of a purchase has its mark, as each may carry a claim; the target needs only one.
     """
     paragraphs, introduced = [""], set[str]()
-    for number, segment in enumerate(segments):
+    for segment in segments:
         key = (segment.k or 0, segment.item_id or "")
         if segment.k is not None and key in opens and segment.item_id not in introduced:
-            paragraphs[-1] += citation(segment.text, f"cite-{message_id}-{number}", *opens[key])
+            paragraphs[-1] += citation(segment.text, *opens[key])
             introduced.update([key[1]] if segment.k == 0 else [])
             continue
         first, *others = segment.text.split("\n\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -35,6 +35,12 @@ def train_narrator(
     real: Annotated[
         Path | None, typer.Option("--real", help="A bundle of real products, for practice in reading them.")
     ] = None,
+    real_source: Annotated[str, typer.Option(help="What --real is, and its licence, for the card.")] = "",
+    adapter: Annotated[
+        Literal["mlp", "causal"],
+        typer.Option(help="How a purchase is read: by itself (mlp), or seeing the ones before it (causal)."),
+    ] = "mlp",
+    max_users: Annotated[int | None, typer.Option(min=20, help="Train on that many users only.")] = None,
     positions: Annotated[int | None, typer.Option(min=1, help="How long: positions to train on.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights and order.")] = 0,
 ) -> None:
@@ -50,7 +56,7 @@ def train_narrator(
     from crs.training.train import train_narrator
 
     path = bundle or default_path()
-    settings = replace(FOREIGN_SETTINGS if llm else Settings(), seed=seed)
+    settings = replace(FOREIGN_SETTINGS if llm else Settings(), adapter=adapter, seed=seed)
     if positions is not None:
         settings = replace(settings, n_positions=positions)
     if llm:
@@ -62,7 +68,10 @@ def train_narrator(
         raise InputError("--gguf", "belongs to a foreign language model; name that with --llm")
     else:
         work_dir = work_dir or Path(".cache/narrator")
-        narrator = train_narrator(path, work_dir, settings=settings, real_bundle=real, say=note)
+        narrator = train_narrator(
+            path, work_dir, settings=settings, real_bundle=real, real_source=real_source, max_users=max_users,
+            say=note,
+        )  # fmt: skip
     installed = install_narrator(path, narrator)
     say(f"{path}\tversion {installed.version}")
 

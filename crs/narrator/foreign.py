@@ -97,10 +97,17 @@ class ForeignTokenizer:
     """A `PromptTokenizer` (prompt.py) around one of transformers; a chat model is asked as in a chat."""
 
     def __init__(self, tokenizer: Any, end_ids: Sequence[int]) -> None:
+        """``end_ids``: what ends a reply, besides the tokenizer's own token. ModelError when nothing does."""
         self._tokenizer = tokenizer
-        self.eos_id: int = end_ids[0]
-        self.pad_id: int = end_ids[0] if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-        self._control_ids = frozenset(tokenizer.all_special_ids) - set(end_ids)
+        own = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+        self.end_ids: tuple[int, ...] = tuple(dict.fromkeys([*own, *end_ids]))
+        if not self.end_ids:
+            raise ModelError(
+                f"{tokenizer.name_or_path}: no end token is named; set eos_token_id in config.json"
+            )
+        self.eos_id = self.end_ids[0]
+        self.pad_id: int = self.eos_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+        self._control_ids = frozenset(tokenizer.all_special_ids) - set(self.end_ids)
         opening, closing = _frame(tokenizer)
         self._closing = self._with_control(closing)
         self.head = np.asarray([*self._with_control(opening), *self.encode(_PREFACE)], dtype=np.int32)

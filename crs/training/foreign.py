@@ -47,8 +47,7 @@ def train_foreign_adapter(
     hidden = int(model.get_input_embeddings().weight.shape[1])
     if gguf:
         _check_gguf(gguf, folder, hidden)
-    end_ids = _end_ids(model, folder)
-    tokenizer = ForeignTokenizer.load(folder, end_ids)
+    tokenizer = ForeignTokenizer.load(folder, _end_ids(model))
     narrator_dir = work_dir / "narrator"
     narrator_dir.mkdir(parents=True, exist_ok=True)
     bundle = Bundle.open(bundle_path)
@@ -73,7 +72,8 @@ def train_foreign_adapter(
     student.save(narrator_dir)
     tokenizer.save(narrator_dir / TOKENIZER)
     lies_at = str(folder.resolve()) if Path(llm).is_dir() else llm
-    ForeignModel(lies_at, hidden, end_ids, str(gguf.resolve()) if gguf else None).write(narrator_dir)
+    served = str(gguf.resolve()) if gguf else None
+    ForeignModel(lies_at, hidden, tokenizer.end_ids, served).write(narrator_dir)
     training = {"settings": asdict(settings), "llm": llm, "n_users": len(material.users), "held_out": report}
     (narrator_dir / "training.json").write_text(json.dumps(training, indent=2) + "\n")
     return narrator_dir
@@ -94,18 +94,12 @@ def _open_frozen(folder: Path) -> Any:
     return model.to("cuda" if on_gpu else "cpu")
 
 
-def _end_ids(model: Any, folder: Path) -> tuple[int, ...]:
-    """All tokens that may end a reply, the tokenizer's own first."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    found = [tokenizer.eos_token_id]
+def _end_ids(model: Any) -> list[int]:
+    """The tokens that end a reply, as the model is configured: a chat model may have several."""
+    found: list[int | None] = []
     for configured in (model.generation_config.eos_token_id, model.config.eos_token_id):
         found += configured if isinstance(configured, list) else [configured]
-    end_ids = tuple(dict.fromkeys(token_id for token_id in found if token_id is not None))
-    if not end_ids:
-        raise ModelError(f"{folder}: no end token is named; set eos_token_id in config.json")
-    return end_ids
+    return [token_id for token_id in found if token_id is not None]
 
 
 def _check_gguf(gguf: Path, folder: Path, hidden: int) -> None:

@@ -7,7 +7,7 @@ import math
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,7 +147,7 @@ def fit(
 
 
 def prefit(
-    student: Learner, params: list[torch.nn.Parameter], material: Material, settings: Settings, run: Run
+    student: Learner, params: Sequence[torch.Tensor], material: Material, settings: Settings, run: Run
 ) -> None:
     """Fit ``params`` so that each row alone tells its item's words, before any speech."""
     shelf, real_shelf, users = material.shelf, material.real_shelf, material.users

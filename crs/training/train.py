@@ -13,6 +13,7 @@ from crs.adapter import AdapterKind
 from crs.bundle import Bundle
 from crs.content import Encoder, TextEncoder
 from crs.narrator.tokenizer import NarratorTokenizer
+from crs.training.card import model_card
 from crs.training.loop import CHECKPOINT, Run, Settings, fit, prefit
 from crs.training.material import gather
 from crs.training.muon import Muon
@@ -26,6 +27,7 @@ def train_narrator(
     settings: Settings,
     shape: Shape | None = None,
     real_bundle: Path | None = None,
+    real_source: str = "",
     max_users: int | None = None,
     encoder: TextEncoder | None = None,
     cache_dir: Path = Path(".cache"),
@@ -33,8 +35,9 @@ def train_narrator(
 ) -> Path:
     """Train on ``bundle_path``'s train users; returns the narrator folder inside ``work_dir``.
 
-    ``real_bundle``: a bundle of real products without narratives, for reading practice only (content rows,
-    CF muted). A run that was stopped goes on from its last checkpoint. ``log.jsonl`` keeps every figure.
+    ``real_bundle``: a bundle of real products without narratives, for reading practice only (content rows, CF
+    muted); ``real_source`` says in the card what it is and its licence. ``max_users``: only that many train
+    users. A run that was stopped goes on from its last checkpoint; ``log.jsonl`` keeps every figure.
     Raises InputError when the bundle has no narratives.
     """
     torch.manual_seed(settings.seed)
@@ -63,12 +66,16 @@ def train_narrator(
     report = fit(student, tokenizer, optimizers, material, settings, run)
     student.save(narrator_dir)
     training = {
-        "settings": asdict(settings),
+        "settings": asdict(settings) | {"n_positions": run.positions},
         "shape": asdict(shape),
+        "n_parameters": sum(p.numel() for p in student.parameters()),
         "n_users": len(material.users),
+        "n_narratives": len(material.examples),
+        "real": real_source or (real.name if real else ""),
         "held_out": report,
     }
     (narrator_dir / "training.json").write_text(json.dumps(training, indent=2) + "\n")
+    (narrator_dir / "README.md").write_text(model_card(training), encoding="utf-8")
     return narrator_dir
 
 
@@ -76,7 +83,7 @@ def export_checkpoint(work_dir: Path, shape: Shape | None = None, adapter: Adapt
     """Write the last checkpoint of an unfinished run as a narrator folder."""
     narrator_dir = work_dir / "narrator"
     tokenizer = NarratorTokenizer.load(narrator_dir / "tokenizer.json")
-    student = Student(shape or Shape(n_vocab=tokenizer.n_vocab), tokenizer, adapter)
+    student = Student(replace(shape or Shape(), n_vocab=tokenizer.n_vocab), tokenizer, adapter)
     state = torch.load(work_dir / CHECKPOINT, weights_only=True)
     student.load_state_dict(state["student"])
     student.save(narrator_dir)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from crs.narrator import foreign
 from tests.crs.narrator_folders import WORDS
 
 CHAT = (
     "{{ bos_token }}{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<eos>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
-TEXTS = (WORDS, "Buys the [1] things of one room. ", "They bought the [12] kettle and the [target] tent. ")
+TEXTS = (
+    WORDS,
+    "Buys the [1] things of one room. They bought the [12] kettle and the [target] tent. ",
+    *(foreign._PREFACE, foreign._RULE, *foreign._ASKED.values()),  # so that prompts are short
+)
 
 
 def write_llm(folder: Path, *, hidden: int = 128, chat: bool = False) -> Path:
@@ -23,7 +28,7 @@ def write_llm(folder: Path, *, hidden: int = 128, chat: bool = False) -> Path:
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=320,
+        vocab_size=1000,
         show_progress=False,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         special_tokens=["<bos>", "<eos>", "<|user|>", "<|assistant|>"],

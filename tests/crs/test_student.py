@@ -202,7 +202,7 @@ def test_narratives_that_cannot_be_told_are_left_out(shelf: Shelf, tokenizer: Na
     [
         (Item("a", "Big mug", kind="mug"), Interaction("u", "a", 0, rating=5.0, review="Ah"), "mug; loved"),
         (Item("a", "Big mug", kind="mug"), Interaction("u", "a", 0, rating=5.0), "mug"),
-        (Item("a", "Mug, blue"), Interaction("u", "a", 0, rating=2.8, review="Oh"), "mug; Mug, blue; lukewarm"),
+        (Item("a", "Mug, red"), Interaction("u", "a", 0, rating=2.8, review="Oh"), "mug; Mug, red; lukewarm"),
         (
             Item("a", "Mug", kind="mug", attributes={"color": "blue", "size": ""}, features=("deep", "wide")),
             Interaction("u", "a", 0),

@@ -1,9 +1,10 @@
-"""The training loop on a store small enough for seconds: it learns, resumes, and its narrator can be served."""
+"""The training loop on a store small enough for seconds: it learns, resumes and writes what can be served."""
 
 from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +15,19 @@ from crs.adapter import SoftTokens
 from crs.bundle import Bundle, build_bundle
 from crs.narrator.tokenizer import NarratorTokenizer
 from crs.training.examples import narrative_examples
+from crs.training.loop import CHECKPOINT, Settings
 from crs.training.muon import orthogonal
 from crs.training.student import Shape, Student
-from crs.training.train import CHECKPOINT, Settings, export_checkpoint, train_narrator
+from crs.training.train import export_checkpoint, train_narrator
 from knowledge.errors import InputError
 from knowledge.store import StoreWriter
 from knowledge.types import Interaction, Item, Narrative
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("kettle", "tent", "notebook", "kite", "lamp")
 SHAPE = Shape(hidden=128, n_layers=2, n_heads=2, n_kv_heads=1, ff=256, n_vocab=512, context=256)
-SETTINGS = Settings(n_positions=40_000, batch_positions=1024, prefit_steps=60, warm_up=0.05, report_s=1e9)
+SETTINGS = Settings(n_positions=64_000, batch_positions=384, prefit_steps=300, warm_up=0.05, report_s=1e9)
 
 
 class HashEncoder:
@@ -120,7 +124,7 @@ def test_a_stopped_run_goes_on_where_it_was(bundle_path: Path, trained: Path, tm
 
 def test_what_is_written_gives_the_same_soft_tokens(bundle_path: Path, trained: Path) -> None:
     tokenizer = NarratorTokenizer.load(trained / "narrator" / "tokenizer.json")
-    student = Student(SHAPE, tokenizer)
+    student = Student(replace(SHAPE, n_vocab=tokenizer.n_vocab), tokenizer)
     student.load_state_dict(torch.load(trained / CHECKPOINT, weights_only=True)["student"])
     served = SoftTokens.load(trained / "narrator" / "adapter.safetensors")
     rows = np.random.default_rng(0).standard_normal((3, 512)).astype(np.float32)
@@ -128,6 +132,43 @@ def test_what_is_written_gives_the_same_soft_tokens(bundle_path: Path, trained: 
     with torch.inference_mode():
         _, expected = student.soft_rows(torch.from_numpy(rows), torch.from_numpy(positions))
     np.testing.assert_allclose(served(rows, positions), expected.numpy(), atol=5e-3)
+
+
+def test_real_products_and_a_causal_adapter(bundle_path: Path, tmp_path: Path) -> None:
+    build_bundle(
+        write_store(tmp_path / "store", narratives=False),
+        tmp_path / "real",
+        encoder=HashEncoder(),
+        narrator=tmp_path / "none",
+    )
+    settings = replace(
+        SETTINGS,
+        adapter="causal",
+        n_positions=1_500,
+        prefit_steps=3,
+        real_share=0.5,
+        checkpoint_s=0.0,
+        report_s=0.0,
+    )
+    said: list[str] = []
+    folder = train_narrator(
+        bundle_path,
+        tmp_path / "run",
+        settings=settings,
+        shape=SHAPE,
+        real_bundle=tmp_path / "real",
+        encoder=HashEncoder(),
+        cache_dir=tmp_path,
+        say=said.append,
+    )
+    assert sum("held_out" in line for line in said) > 1  # on the way, and at the end
+    written = (folder / "adapter.safetensors").read_bytes()
+    soft = SoftTokens.load(folder / "adapter.safetensors")
+    rows = np.random.default_rng(0).standard_normal((2, 512)).astype(np.float32)
+    alone, after_another = soft(rows[1:], np.asarray([2])), soft(rows, np.asarray([1, 2]))
+    assert np.abs(alone[0] - after_another[1]).max() > 1e-4
+    exported = export_checkpoint(tmp_path / "run", SHAPE, "causal")
+    assert (exported / "adapter.safetensors").read_bytes() == written
 
 
 def test_splits_share_no_user_and_examples_keep_to_theirs(bundle_path: Path, trained: Path) -> None:

@@ -95,7 +95,7 @@ def test_a_citation_opens_the_panel_with_its_evidence() -> None:
     ]
     segments = [Segment("The "), Segment(" trowel", "i2", 2), Segment(" and "), Segment("can", "i6", 0)]
     html = cards.answer("m7", segments, evidence, [], Verdict())
-    targets = re.findall(r'class="rc-cite" id="[^"]+" popovertarget="([^"]+)"', html)
+    targets = re.findall(r'class="rc-cite" popovertarget="([^"]+)"', html)
     assert len(targets) == 2
     for target in targets:
         assert html.count(f'id="{target}"') == 1
@@ -116,11 +116,7 @@ def test_purchases_are_marked_at_each_mention_and_the_target_once() -> None:
     evidence = [Evidence(0, ITEMS[5]), Evidence(1, ITEMS[0], "", 5.0, "2020-01-01")]
     segments = [Segment("can", "i6", 0), Segment("kettle", "i1", 1)] * 2
     html = cards.answer("m", segments, evidence, [], None)
-    marks = re.findall(r'class="rc-cite" id="([^"]+)"[^>]*>(\w)<', html)
-    assert [mark for _, mark in marks] == ["i", "1", "1"]
-    assert len({mark_id for mark_id, _ in marks}) == 3
-    for mark_id, _ in marks:
-        assert f'for="{mark_id}"' in html
+    assert re.findall(r'class="rc-cite"[^>]*>(\w)<', html) == ["i", "1", "1"]
 
 
 def test_a_pointer_without_evidence_stays_plain_text() -> None:

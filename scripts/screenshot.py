@@ -52,17 +52,22 @@ def main() -> int:
     if chromium is None:
         sys.stderr.write("no Chromium found; apt-get install chromium\n")
         return 1
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import Error, sync_playwright
 
     IMAGES_DIR.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for size in SIZES:
-            for scheme in ("light", "dark"):
-                path = IMAGES_DIR / f"{size}-{scheme}.png"
-                take(browser, arguments.url, size, scheme, path, arguments.shopper)
-                sys.stdout.write(f"{path}\n")
-        browser.close()
+        try:
+            for size in SIZES:
+                for scheme in ("light", "dark"):
+                    path = IMAGES_DIR / f"{size}-{scheme}.png"
+                    take(browser, arguments.url, size, scheme, path, arguments.shopper)
+                    sys.stdout.write(f"{path}\n")
+        except Error as error:
+            sys.stderr.write(f"{arguments.url}: {error.message.splitlines()[0]}; is the app running there?\n")
+            return 1
+        finally:
+            browser.close()
     return 0
 
 

@@ -62,7 +62,7 @@ def train_narrator(
     if llm:
         work_dir = work_dir or Path(".cache") / f"narrator-{Path(llm).name}"
         narrator = train_foreign_adapter(
-            path, work_dir, llm, settings=settings, gguf=gguf, real_bundle=real, say=note
+            path, work_dir, llm, settings=settings, gguf=gguf, real_bundle=real, max_users=max_users, say=note
         )
     elif gguf:
         raise InputError("--gguf", "belongs to a foreign language model; name that with --llm")

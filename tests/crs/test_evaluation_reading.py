@@ -60,7 +60,7 @@ class Stream:
         self.result = narrated(text)
 
     def __iter__(self) -> Iterator[object]:
-        return iter(())
+        return iter([self.result.text])
 
 
 class Reader:

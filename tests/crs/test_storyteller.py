@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -73,3 +74,11 @@ def test_the_bundles_narrator_opens_and_closes(small_narrating_bundle: Bundle, t
     storyteller.close()
     with pytest.raises(ModelError):
         list(storyteller.narrate(history, "user_profile"))
+
+
+def test_a_damaged_adapter_is_refused(small_narrating_bundle: Bundle, tmp_path: Path) -> None:
+    shutil.copytree(small_narrating_bundle.path, tmp_path / "bundle")
+    bundle = Bundle.open(tmp_path / "bundle")
+    (bundle.narrator_dir / "adapter.safetensors").write_bytes(b"damaged after it was opened")
+    with pytest.raises(ModelError, match="adapter.safetensors: not a readable adapter"):
+        Storyteller.open(bundle, WordEncoder(), tmp_path / "cache")

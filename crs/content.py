@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 CONTENT_DIM = 384
 ITEM_WORDS = 45  # the first words carry title and attributes; longer texts cost more and say little more
 REVIEW_WORDS = 30
+KEPT_FROM = 100  # texts in a batch that is worth a file
 
 
 class TextEncoder(Protocol):
@@ -74,6 +77,31 @@ class Encoder:
                     f"the sentence encoder cannot be loaded ({exc}); run `make setup` to install it"
                 ) from exc
         return self._model
+
+
+class KeptEncoder:
+    """An encoder that keeps the rows of whole batches on disk, so that a second start finds them there."""
+
+    def __init__(self, encoder: TextEncoder, folder: Path) -> None:
+        self._encoder, self._folder = encoder, folder
+
+    def encode(
+        self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None
+    ) -> np.ndarray:
+        """As `Encoder.encode`; batches of `KEPT_FROM` texts and more are looked up by their fingerprint."""
+        if len(texts) < KEPT_FROM:
+            return self._encoder.encode(texts, progress)
+        digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+        path = self._folder / f"texts-{digest}.npy"
+        if not path.exists():
+            rows = self._encoder.encode(texts, progress)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+            with beside.open("wb") as file:
+                np.save(file, rows, allow_pickle=False)
+            os.replace(beside, path)
+        rows = np.load(path, allow_pickle=False)
+        return np.asarray(rows, dtype=np.float32)
 
 
 def item_text(item: Item) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crs.bundle import Bundle
-from crs.content import Encoder, TextEncoder
+from crs.content import Encoder, KeptEncoder, TextEncoder
 from crs.recommender import Recommender, color_of
 from crs.storyteller import Storyteller
 from crs.versions import default_data_dir, open_in_use
@@ -68,7 +68,7 @@ class Shop:
         """
         data_dir = default_data_dir() if data_dir is None else Path(data_dir)
         bundle = open_in_use(bundle_path, data_dir)
-        encoder = encoder or Encoder()
+        encoder = encoder or KeptEncoder(Encoder(), data_dir / "cache")
         storyteller = Storyteller.open(bundle, encoder, data_dir / "cache")
         # Keyed by the catalogue, so that what people told survives a new version of its bundle.
         catalogue = bundle.manifest["parts"]["store/items.parquet"][:12]

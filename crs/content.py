@@ -85,9 +85,7 @@ class KeptEncoder:
     def __init__(self, encoder: TextEncoder, folder: Path) -> None:
         self._encoder, self._folder = encoder, folder
 
-    def encode(
-        self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None
-    ) -> np.ndarray:
+    def encode(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> np.ndarray:
         """As `Encoder.encode`; batches of `KEPT_FROM` texts and more are looked up by their fingerprint."""
         if len(texts) < KEPT_FROM:
             return self._encoder.encode(texts, progress)

@@ -1,6 +1,7 @@
 """The sentence gate: is what a sentence says of the products it points at so?
 
-It knows one kind of claim so far: the noun after a pointer must be the kind of the product pointed at.
+It knows two kinds of claim so far: the noun after a pointer must be the kind of the product pointed at, and a
+price must be the target's.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from knowledge.types import TARGET_POINTER, Item
 POINTER = re.compile(r"(\[(?:\d+|target)\])")
 _POINTED = re.compile(POINTER.pattern + r"\s*([^\[\].,;:!?]*)")
 
+_AMOUNT = re.compile(r"\$\s?(\d[\d,]*(?:\.\d\d)?)")
+
 
 def wrong_nouns(sentence: str, item_of: Callable[[str], Item | None]) -> list[str]:
     """Pointers of ``sentence`` whose next words do not name the product's kind, in order.
@@ -24,6 +27,22 @@ def wrong_nouns(sentence: str, item_of: Callable[[str], Item | None]) -> list[st
         item = item_of(pointer)
         if item is None or (item.kind and not names_kind(following, item.kind)):
             wrong.append(pointer)
+    return wrong
+
+
+def wrong_prices(sentence: str, target: Item | None) -> list[str]:
+    """Amounts of dollars in ``sentence`` that are not the target's price, in order.
+
+    "$28.49" must be the price to the cent, "$28" may be off by less than a dollar. Without a target, or
+    without a listed price, no amount is right.
+    """
+    price = None if target is None else target.price
+    wrong = []
+    for amount in _AMOUNT.findall(sentence):
+        value = float(amount.replace(",", ""))
+        slack = 0.005 if "." in amount else 0.995
+        if price is None or abs(value - price) > slack:
+            wrong.append(f"${amount}")
     return wrong
 
 

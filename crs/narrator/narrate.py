@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from crs.adapter import SoftTokens
 from crs.fusion import FUSED_DIM
-from crs.narrator.gate import POINTER, position_of, resolver, without_dangling, wrong_nouns
+from crs.narrator.gate import POINTER, position_of, resolver, without_dangling, wrong_nouns, wrong_prices
 from crs.narrator.language_model import LanguageModel, Segment
 from crs.narrator.prompt import PromptTokenizer, question
 from crs.narrator.sampling import Sampling
@@ -174,7 +174,11 @@ class Narrator:
                 first_token_ms = first_token_ms or sentence.first_token_ms
                 text = tokenizer.decode([*said, *sentence.ids])[len(tokenizer.decode(said)) :]
                 is_last_try = tries + 1 >= TRIES
-                is_wrong = self._gated and is_whole and bool(wrong_nouns(text, item_of))
+                is_wrong = (
+                    self._gated
+                    and is_whole
+                    and bool(wrong_nouns(text, item_of) or wrong_prices(text, target))
+                )
                 if is_wrong and not (is_last_try and not said):
                     n_rejected, tries, rejected = n_rejected + 1, tries + 1, True
                     ended = is_last_try

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crs.narrator.gate import names_kind, resolver, wrong_nouns
+from crs.narrator.gate import names_kind, resolver, wrong_nouns, wrong_prices
 from knowledge.store import Store
 from knowledge.types import Item
 
@@ -80,3 +80,22 @@ def test_the_demo_narratives_pass(demo_store: Store) -> None:
         assert wrong_nouns(narrative.text, resolver(owned, target)) == [], narrative.text
         n_pointers += narrative.text.count("[")
     assert n_pointers > 200
+
+
+@pytest.mark.parametrize(
+    ("sentence", "wrong"),
+    [
+        ("At $34.99 it is a fair one.", []),
+        ("For $35, or $34 on a good day.", []),
+        ("All that for $34.95.", ["$34.95"]),
+        ("$14 buys a lot, $36 more.", ["$14", "$36"]),
+        ("$1,234.00 is a lot to spend.", ["$1,234.00"]),
+        ("No price is named.", []),
+    ],
+)
+def test_a_price_must_be_the_targets(sentence: str, wrong: list[str]) -> None:
+    assert wrong_prices(sentence, Item("i", "Lamp", price=34.99)) == wrong
+
+
+def test_a_price_without_a_listed_one_is_wrong() -> None:
+    assert wrong_prices("It costs $9.", Item("i", "Lamp")) == ["$9"] == wrong_prices("It costs $9.", None)

@@ -18,7 +18,7 @@ from knowledge.types import Item, pointer
 DIM = 16
 WORDS = "The kettle boils for tea. She bought a teapot; it cost $34.99! “Why not?” asked Dr. Rake of the mug."
 HISTORY = [Item("a", "Copper kettle", kind="kettle"), Item("b", "Iron teapot", kind="teapot")]
-TARGET = Item("c", "Blue mug", kind="mug")
+TARGET = Item("c", "Blue mug", kind="mug", price=34.99)
 
 
 @pytest.fixture(scope="module")
@@ -147,8 +147,16 @@ def test_a_price_or_an_abbreviation_breaks_no_sentence_of_the_text(
     tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
 ) -> None:
     text = "Dr. Rake paid $34.99 for the [1] kettle. It cost $34.99. “Why not?” asked Dr. Rake. Tea!"
-    stream = Desk(tokenizer, soft_tokens, [text]).tell()
+    stream = Desk(tokenizer, soft_tokens, [text]).pitch()
     assert spelled(stream) == stream.result.text == text
+
+
+def test_a_sentence_with_a_wrong_price_is_drawn_again(
+    tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
+) -> None:
+    stream = Desk(tokenizer, soft_tokens, ["It is tea. It cost $34.95. Tea!", " It cost $34.99."]).pitch()
+    assert spelled(stream) == "It is tea. It cost $34.99."
+    assert stream.result.sentences_rejected == 1
 
 
 @pytest.mark.parametrize("start", ["At $34.99 she bought", "At $34", "“Why not?”she asked for"])

@@ -189,9 +189,6 @@ def _wire(page: "gr.Blocks", parts: _Parts, shop: "Shop", assistant: "Assistant"
     session, chat, box = parts.session, parts.chat, parts.box
     everything = [session, parts.kept, chat, parts.picker, parts.strip, box]
     page.load(on_load, parts.kept, everything, show_progress="hidden")
-    parts.picker.input(on_pick, [session, parts.picker], everything, show_progress="hidden")
-    parts.newcomer.click(on_new, session, everything, show_progress="hidden")
-    parts.over.click(on_over, session, everything, show_progress="hidden")
 
     reply: dict[str, Any] = {
         "outputs": [chat, box, parts.strip],
@@ -199,13 +196,21 @@ def _wire(page: "gr.Blocks", parts: _Parts, shop: "Shop", assistant: "Assistant"
         "concurrency_limit": N_SIMULTANEOUS_REPLIES,
         "concurrency_id": "reply",
     }
-    box.submit(on_submit, [box, session], **reply)
-    chat.example_select(on_chip, session, **reply)
-    chat.option_select(on_chip, session, **reply)
-    chat.retry(on_retry, session, **reply)
-    chat.edit(on_edit, session, **reply)
+    replies = [
+        box.submit(on_submit, [box, session], **reply),
+        chat.example_select(on_chip, session, **reply),
+        chat.option_select(on_chip, session, **reply),
+        chat.retry(on_retry, session, **reply),
+        chat.edit(on_edit, session, **reply),
+    ]
     # Outside the queue: a click on stop must not wait behind what it is to stop.
     box.stop(handlers.stop_reply, session, None, queue=False)
+
+    # Cancelled in the browser too: a frame still under way must not overwrite what comes instead.
+    leaving: dict[str, Any] = {"outputs": everything, "show_progress": "hidden", "cancels": replies}
+    parts.picker.input(on_pick, [session, parts.picker], **leaving)
+    parts.newcomer.click(on_new, session, **leaving)
+    parts.over.click(on_over, session, **leaving)
 
     chat.like(on_thumb, session, chat, show_progress="hidden")
     parts.bridge.click(on_star, session, chat, show_progress="hidden")

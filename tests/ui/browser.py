@@ -73,11 +73,22 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
+# Keeps the length of the answer being written at every change of the page, however seldom a test looks.
+GROWTH_JS = """
+window.rcGrowth = [];
+new MutationObserver(() => {
+    const live = document.querySelector('.rc-live');
+    if (live) window.rcGrowth.push(live.textContent.length);
+}).observe(document, {subtree: true, childList: true, characterData: true, attributes: true});
+"""
+
+
 @contextmanager
 def watched(browser: Browser, url: str, **context_options: Any) -> Iterator[Watched]:
     """Open ``url`` in a fresh profile and wait until it can be talked to."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **context_options})
     page = context.new_page()
+    page.add_init_script(GROWTH_JS)
     seen = Watched(page)
     page.on("console", lambda m: seen.complaints.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: seen.complaints.append(str(error)))
@@ -112,7 +123,23 @@ def pick(page: Page, words: str) -> None:
     page.wait_for_selector("#rc-purchases .rc-tile")
 
 
+def forget_growth(page: Page) -> None:
+    page.evaluate("window.rcGrowth = []")
+
+
+def wait_live(page: Page) -> None:
+    """Wait until an answer has begun to be written since `ask` or `forget_growth`."""
+    page.wait_for_function("window.rcGrowth.length > 0")
+
+
+def growth(page: Page) -> list[int]:
+    """The lengths that the answer being written had, in order."""
+    lengths: list[int] = page.evaluate("window.rcGrowth")
+    return lengths
+
+
 def ask(page: Page, text: str) -> None:
+    forget_growth(page)
     page.fill(BOX, text)
     page.press(BOX, "Enter")
 

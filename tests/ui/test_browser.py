@@ -106,9 +106,8 @@ def test_stop_ends_a_long_answer(url: str, browser: Browser) -> None:
         pick(page, "purchases")
         ask(page, "Tell me everything about myself, at length")
         wait_live(page)
-        stop = page.get_by_role("button", name="Stop", exact=True)
-        if stop.is_visible():  # a short answer may be whole before anyone can press it
-            stop.click(timeout=2_000)
+        # A short answer may be whole, and the button gone, before anyone can press it.
+        page.evaluate("[...document.querySelectorAll('button')].find(b => b.innerText === 'Stop')?.click()")
         wait_answers(page, 1)
         seen.assert_clean()
 

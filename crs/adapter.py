@@ -71,21 +71,21 @@ class SoftTokens:
     """A trained adapter ready to serve: fused rows in, soft tokens with their places out."""
 
     def __init__(self, module: nn.Module, pointer_rows: NDArray[np.float32]) -> None:
-        self._module = module.eval()
-        self._pointer_rows = pointer_rows
+        self.module = module.eval()
+        self.pointer_rows = pointer_rows
 
     @property
     def llm_dim(self) -> int:
         """Width of a soft token."""
-        return int(self._pointer_rows.shape[1])
+        return int(self.pointer_rows.shape[1])
 
     def __call__(self, rows: NDArray[np.float32], positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """``rows`` (n, 512), ``positions`` (n,) 1..50 or 0 for the target -> (n, llm_dim) float32."""
         import torch
 
         with torch.inference_mode():
-            soft = self._module(torch.from_numpy(np.ascontiguousarray(rows, np.float32))[None])[0].numpy()
-        return np.ascontiguousarray(soft + self._pointer_rows[positions], dtype=np.float32)
+            soft = self.module(torch.from_numpy(np.ascontiguousarray(rows, np.float32))[None])[0].numpy()
+        return np.ascontiguousarray(soft + self.pointer_rows[positions], dtype=np.float32)
 
     @classmethod
     def load(cls, path: Path) -> SoftTokens:

@@ -44,7 +44,7 @@ class TunableNarrator:
         self._dir = narrator_dir
         self._tokenizer = open_tokenizer(narrator_dir)
         soft_tokens = SoftTokens.load(narrator_dir / "adapter.safetensors")
-        self._adapter, self._pointer_rows = soft_tokens._module, soft_tokens._pointer_rows
+        self._adapter, self._pointer_rows = soft_tokens.module, soft_tokens.pointer_rows
         try:
             model = AutoModelForCausalLM.from_pretrained(weights_dir(narrator_dir), local_files_only=True)
         except (OSError, ValueError) as exc:

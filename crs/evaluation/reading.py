@@ -19,8 +19,8 @@ import numpy as np
 from crs.bundle import Bundle
 from crs.content import TextEncoder
 from crs.measures import reference_lesson, references
-from crs.narrator.gate import resolver, wrong_nouns
-from crs.narrator.narrate import Narrated
+from crs.narrator.gate import POINTER, resolver, wrong_nouns
+from crs.narrator.narrate import Narrated, NarrationStream
 from crs.rows import FusedRows
 from crs.storyteller import Storyteller
 from crs.tuning import Lesson, TunableNarrator
@@ -28,7 +28,7 @@ from knowledge.errors import InputError
 from knowledge.types import MAX_HISTORY, TASKS, Narrative, Task
 
 N_AMONG = 20
-_POINTER = re.compile(r"\s*\[(?:\d+|target)\]")
+_POINTED = re.compile(r"\s*" + POINTER.pattern)
 Progress = Callable[[str, int, int], None]
 
 
@@ -90,12 +90,10 @@ def narrate_references(
         history = bundle.store.history(reference.user_id)[: reference.n_history]
         target = bundle.store.items[reference.target_id] if reference.target_id else None
         stream = storyteller.tell(history, reference.task, target, seed=seed + i)
-        for _ in stream:
-            pass
-        narrated = stream.result
+        narrated = _to_its_end(stream)
         items = [bundle.store.items[purchase.item_id] for purchase in history]
         item_of = resolver(items, target)
-        pointed = re.findall(r"\[(?:\d+|target)\]", narrated.text)
+        pointed = POINTER.findall(narrated.text)
         said.append(
             Said(
                 reference,
@@ -180,7 +178,7 @@ def identification(
 
 def stripped(text: str) -> str:
     """The text without its pointers, so that only what is said can tell who it is about."""
-    return _POINTER.sub("", text)
+    return _POINTED.sub("", text)
 
 
 def _swapped_texts(
@@ -197,10 +195,14 @@ def _swapped_texts(
         lent = bundle.store.history(donor.user_id)[: donor.n_history]
         n = min(len(own), len(lent))
         stream = storyteller.tell(lent[:n], reference.task, None, seed=seed + 10_000 + i)
-        for _ in stream:
-            pass
-        texts.append(stream.result.text)
+        texts.append(_to_its_end(stream).text)
     return texts
+
+
+def _to_its_end(stream: NarrationStream) -> Narrated:
+    for _ in stream:
+        pass
+    return stream.result
 
 
 def _profiles(bundle: Bundle, told: Sequence[Narrative]) -> np.ndarray:

@@ -73,8 +73,8 @@ def test_saved_and_loaded_it_is_the_same(kind: AdapterKind, tmp_path: Path) -> N
     expected = SoftTokens(module, places.numpy())(rows(), POSITIONS)
     np.testing.assert_allclose(loaded(rows(), POSITIONS), expected, atol=5e-3)
     # What was half precision once loses nothing more.
-    places = torch.from_numpy(loaded._pointer_rows)
-    save_adapter(tmp_path / "again", loaded._module, places, {"kind": kind, "n_hidden": 64})
+    places = torch.from_numpy(loaded.pointer_rows)
+    save_adapter(tmp_path / "again", loaded.module, places, {"kind": kind, "n_hidden": 64})
     again = SoftTokens.load(tmp_path / "again")
     np.testing.assert_array_equal(again(rows(), POSITIONS), loaded(rows(), POSITIONS))
 

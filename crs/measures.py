@@ -57,4 +57,5 @@ def reference_lesson(narrative: Narrative, bundle: Bundle, rows: FusedRows) -> L
     """A reference with the input it was written from."""
     history = bundle.store.history(narrative.user_id)[: narrative.n_history]
     target = bundle.store.items[narrative.target_id] if narrative.target_id else None
-    return Lesson(rows.of(history, target), narrative.task, target, narrative.text)
+    items = [bundle.store.items[purchase.item_id] for purchase in history]
+    return Lesson(rows.of(history, target), narrative.task, items, target, narrative.text)

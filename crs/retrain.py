@@ -209,7 +209,8 @@ def _rated_lesson(rating: Rating, bundle: Bundle, rows: FusedRows) -> Lesson:
     target = store.items[rating.item_id] if rating.task in TARGET_TASKS and rating.item_id else None
     if target is not None and rating.task in REASONS:
         history = before_purchase(history, target.item_id)
-    return Lesson(rows.of(history, target), rating.task, target, rating.text)
+    items = [store.items[purchase.item_id] for purchase in history]
+    return Lesson(rows.of(history, target), rating.task, items, target, rating.text)
 
 
 def _stage(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from crs.bundle import Bundle
 from crs.content import TextEncoder
+from crs.narrator.evidence import REASONS as REASONS
+from crs.narrator.evidence import StoreWords
 from crs.rows import FusedRows
 from knowledge.errors import BundleError, InputError, NotFoundError, RaconteurError
 from knowledge.types import MAX_HISTORY, TARGET_TASKS, TASKS, Interaction, Item, Task
@@ -17,14 +19,18 @@ if TYPE_CHECKING:
     from crs.narrator.language_model import LanguageModel
     from crs.narrator.narrate import NarrationStream
 
-REASONS: frozenset[Task] = frozenset({"purchase_reason", "purchase_reason_explanation"})
-
 
 class Storyteller:
     """One bundle's narrator over one language model; safe to share between conversations."""
 
     def __init__(
-        self, bundle: Bundle, encoder: TextEncoder, model: LanguageModel, *, gated: bool = True
+        self,
+        bundle: Bundle,
+        encoder: TextEncoder,
+        model: LanguageModel,
+        *,
+        gated: bool = True,
+        rows: FusedRows | None = None,
     ) -> None:
         from crs.adapter import SoftTokens
         from crs.narrator.narrate import Narrator
@@ -32,21 +38,29 @@ class Storyteller:
 
         self.model = model
         self._items = bundle.store.items
-        self._rows = FusedRows(bundle, encoder)
+        self._rows = rows or FusedRows(bundle, encoder)
         self._narrator = Narrator(
             model,
             open_tokenizer(bundle.narrator_dir),
             SoftTokens.load(bundle.narrator_dir / "adapter.safetensors"),
+            words=StoreWords.of(self._items.values()),
             gated=gated,
         )
 
     @classmethod
     def open(
-        cls, bundle: Bundle, encoder: TextEncoder, cache_dir: Path, *, gated: bool = True
+        cls,
+        bundle: Bundle,
+        encoder: TextEncoder,
+        cache_dir: Path,
+        *,
+        gated: bool = True,
+        rows: FusedRows | None = None,
     ) -> Storyteller:
         """Open the bundle's narrator; its GGUF is written to ``cache_dir`` at the first use.
 
-        ``gated`` False lets every sentence pass, to measure what the narrator says by itself.
+        ``gated`` False lets every sentence pass, to measure what the narrator says by itself. ``rows``:
+        the bundle's, where another storyteller has encoded reviews already.
         Raises BundleError when the bundle has no narrator, ModelError when it cannot be loaded.
         """
         from crs.narrator.narrator_folder import open_language_model
@@ -57,7 +71,7 @@ class Storyteller:
             )
         model = open_language_model(bundle.narrator_dir, cache_dir)
         try:
-            return cls(bundle, encoder, model, gated=gated)
+            return cls(bundle, encoder, model, gated=gated, rows=rows)
         except RaconteurError:
             model.close()
             raise
@@ -106,7 +120,10 @@ class Storyteller:
         """`narrate` from exactly this history (at most 50 purchases) and target."""
         rows = self._rows.of(history, target)
         items = [self._items[purchase.item_id] for purchase in history]
-        return self._narrator.narrate(rows, task, history=items, target=target, seed=seed, stop=stop)
+        stars = [purchase.rating for purchase in history]
+        return self._narrator.narrate(
+            rows, task, history=items, target=target, stars=stars, seed=seed, stop=stop
+        )
 
     def _target(self, task: Task, target_id: str | None) -> Item | None:
         if task not in TASKS:

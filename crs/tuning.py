@@ -14,7 +14,7 @@ import numpy as np
 
 from crs.adapter import SoftTokens, save_adapter
 from crs.narrator.narrator_folder import open_tokenizer, weights_dir
-from crs.narrator.prompt import question
+from crs.narrator.prompt import question, tally
 from knowledge.errors import ModelError
 from knowledge.types import Item, Task
 
@@ -27,10 +27,14 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class Lesson:
-    """A text to be told: ``rows`` float32 (n_soft, 512), the target's row last where there is one."""
+    """A text to be told of ``history`` (oldest first) and perhaps a target.
+
+    ``rows`` float32 (n_soft, 512), the target's last where there is one.
+    """
 
     rows: np.ndarray
     task: Task
+    history: Sequence[Item]
     target: Item | None
     text: str
 
@@ -105,12 +109,11 @@ class TunableNarrator:
         """Cross-entropy of each token of the text and of its end, (n,)."""
         import torch
 
-        n_history = len(lesson.rows) - (lesson.target is not None)
-        places = [*range(1, n_history + 1), *([0] if lesson.target is not None else [])]
+        places = [*range(1, len(lesson.history) + 1), *([0] if lesson.target is not None else [])]
         soft = self._adapter(torch.from_numpy(lesson.rows)[None])[0]
         soft = soft + torch.from_numpy(self._pointer_rows[places])
-        asked = question(self._tokenizer, lesson.task, lesson.target)
-        reply = torch.tensor([*self._tokenizer.encode(lesson.text), self._tokenizer.eos_id])
+        asked = question(self._tokenizer, lesson.task, lesson.target, tally(lesson.history))
+        reply = torch.tensor(self._tokenizer.reply(lesson.text, lesson.target))
         embed = self._model.get_input_embeddings()
         inputs = torch.cat(
             [

@@ -21,7 +21,18 @@ OWNERS = {
     "langgraph": ("agents/",),
     "gradio": ("ui/", "app.py"),
 }
-HEAVY = {*OWNERS, "torch", "transformers", "sklearn", "pandas", "scipy", "rouge_score", "sacrebleu", "gguf"}
+HEAVY = {
+    *OWNERS,
+    "torch",
+    "transformers",
+    "sklearn",
+    "pandas",
+    "scipy",
+    "rouge_score",
+    "sacrebleu",
+    "gguf",
+    "matplotlib",
+}
 
 # Training is torch through and through; nobody imports it but where it is run.
 TORCH_THROUGHOUT = "crs/training"

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from crs.cli import data, learn, talk
+from crs.cli import analyze, data, learn, rate, talk, write
 from crs.cli.measure import evaluate
 from knowledge.errors import RaconteurError
 
@@ -31,6 +31,9 @@ app.command()(data.users)
 app.command()(talk.recommend)
 app.command()(talk.narrate)
 app.command()(talk.chat)
+app.command()(analyze.analyze)
+app.command()(rate.rate)
+app.command()(write.write_narratives)
 app.command()(learn.train_narrator)
 app.command()(learn.retrain)
 feedback.command("export")(learn.export_feedback)

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from crs.cli.faithfulness import faithfulness
+from crs.cli.narratives import narratives
 from crs.cli.options import BundleArg, JsonOpt
 from crs.cli.output import Stages, say, say_json
 
@@ -14,6 +16,8 @@ evaluate = typer.Typer(
     help="Measure a bundle on users it has not learned from.", no_args_is_help=True, rich_markup_mode=None
 )
 SplitOpt = Annotated[Literal["valid", "test"], typer.Option(help="On which users.")]
+evaluate.command()(faithfulness)
+evaluate.command()(narratives)
 
 
 @evaluate.command("bundle")

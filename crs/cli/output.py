@@ -26,7 +26,10 @@ def note(text: str) -> None:
 
 
 class Stages:
-    """Progress bars, one a stage, as a callable ``(stage, done, total)``; use it in a ``with``."""
+    """Progress bars, one a stage, as a callable ``(stage, done, total)``; use it in a ``with``.
+
+    ``detail`` stands beside the stage's name and may change from call to call.
+    """
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -41,10 +44,10 @@ class Stages:
         )
         self._tasks: dict[str, Any] = {}
 
-    def __call__(self, stage: str, done: int, total: int) -> None:
+    def __call__(self, stage: str, done: int, total: int, detail: str = "") -> None:
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(stage, total=total)
-        self._progress.update(self._tasks[stage], completed=done)
+        self._progress.update(self._tasks[stage], completed=done, description=f"{stage} {detail}".rstrip())
 
     def __enter__(self) -> Stages:
         self._progress.start()

@@ -10,7 +10,6 @@ Three questions, each with a figure that a narrator which ignores its soft token
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,17 +17,18 @@ import numpy as np
 
 from crs.bundle import Bundle
 from crs.content import TextEncoder
+from crs.evaluation.identify import N_SHOPPERS, lineups, profiles, share_found, stripped
+from crs.evaluation.telling import to_its_end
 from crs.measures import reference_lesson, references
-from crs.narrator.gate import POINTER, resolver, wrong_nouns
-from crs.narrator.narrate import Narrated, NarrationStream
+from crs.narrator.evidence import Evidence, StoreWords
+from crs.narrator.gate import check
+from crs.narrator.narrate import Narrated
 from crs.rows import FusedRows
 from crs.storyteller import Storyteller
 from crs.tuning import Lesson, TunableNarrator
 from knowledge.errors import InputError
 from knowledge.types import MAX_HISTORY, TASKS, Narrative, Task
 
-N_AMONG = 20
-_POINTED = re.compile(r"\s*" + POINTER.pattern)
 Progress = Callable[[str, int, int], None]
 
 
@@ -86,21 +86,21 @@ def narrate_references(
 ) -> list[Said]:
     """Generate for the input of each reference; pointers and nouns are counted in the text as returned."""
     said = []
+    words = StoreWords.of(bundle.store.items.values())
     for i, reference in enumerate(told):
         history = bundle.store.history(reference.user_id)[: reference.n_history]
         target = bundle.store.items[reference.target_id] if reference.target_id else None
-        stream = storyteller.tell(history, reference.task, target, seed=seed + i)
-        narrated = _to_its_end(stream)
+        narrated = to_its_end(storyteller.tell(history, reference.task, target, seed=seed + i))
         items = [bundle.store.items[purchase.item_id] for purchase in history]
-        item_of = resolver(items, target)
-        pointed = POINTER.findall(narrated.text)
+        claims = check(narrated.text, Evidence(items, reference.task, target, words=words))
+        n_invalid = sum(claim.kind == "pointer" and not claim.holds for claim in claims)
         said.append(
             Said(
                 reference,
                 narrated,
-                n_pointers=len(pointed),
-                n_wrong_nouns=len(wrong_nouns(narrated.text, item_of)),
-                n_invalid=sum(item_of(pointer) is None for pointer in pointed),
+                n_pointers=sum(claim.kind == "pointer" for claim in claims),
+                n_wrong_nouns=n_invalid + sum(claim.kind == "noun" and not claim.holds for claim in claims),
+                n_invalid=n_invalid,
             )
         )
         if progress:
@@ -154,31 +154,27 @@ def identification(
     tokens, how often the summary is nearest to that donor. Raises InputError without long summaries.
     """
     told = spread(bundle, users, n, ("user_summary_long",))
-    rng = random.Random(seed)
-    profiles = _profiles(bundle, told)
-    donors = [*told[1:], told[0]]
-    everyone = range(len(told))
-    n_among = min(N_AMONG, len(told))
-    # First the one who should be found, then the strangers.
-    lineups = [[i, *rng.sample([j for j in everyone if j != i], n_among - 1)] for i in everyone]
-    donor_lineups = [
-        [donor, *[j for j in lineup if j != donor][: n_among - 1]]
-        for donor, lineup in zip([*everyone[1:], 0], lineups, strict=True)
+    owners = [each.user_id for each in told]
+    people = profiles(bundle, [bundle.store.history(each.user_id)[: each.n_history] for each in told])
+    drawn = lineups(owners, N_SHOPPERS, random.Random(seed))
+    donors = [*range(1, len(told)), 0]
+    donor_drawn = [
+        [donor, *[other for other in lineup if other != donor][: len(lineup) - 1]]
+        for donor, lineup in zip(donors, drawn, strict=True)
     ]
     said = narrate_references(bundle, storyteller, told, seed=seed, progress=progress)
-    swapped_texts = _swapped_texts(bundle, storyteller, told, donors, seed)
+    swapped_texts = _swapped_texts(bundle, storyteller, told, [told[donor] for donor in donors], seed)
+
+    def found(texts: Sequence[str], among: Sequence[Sequence[int]]) -> float:
+        return share_found([stripped(text) for text in texts], people, among, encoder)
+
     return {
         "n": float(len(told)),
-        "among": float(n_among),
-        "references": _found([each.text for each in told], profiles, lineups, encoder),
-        "generated": _found([each.narrated.text for each in said], profiles, lineups, encoder),
-        "follows_donor": _found(swapped_texts, profiles, donor_lineups, encoder),
+        "among": float(max(map(len, drawn))),
+        "references": found([each.text for each in told], drawn),
+        "generated": found([each.narrated.text for each in said], drawn),
+        "follows_donor": found(swapped_texts, donor_drawn),
     }
-
-
-def stripped(text: str) -> str:
-    """The text without its pointers, so that only what is said can tell who it is about."""
-    return _POINTED.sub("", text)
 
 
 def _swapped_texts(
@@ -195,36 +191,8 @@ def _swapped_texts(
         lent = bundle.store.history(donor.user_id)[: donor.n_history]
         n = min(len(own), len(lent))
         stream = storyteller.tell(lent[:n], reference.task, None, seed=seed + 10_000 + i)
-        texts.append(_to_its_end(stream).text)
+        texts.append(to_its_end(stream).text)
     return texts
-
-
-def _to_its_end(stream: NarrationStream) -> Narrated:
-    for _ in stream:
-        pass
-    return stream.result
-
-
-def _profiles(bundle: Bundle, told: Sequence[Narrative]) -> np.ndarray:
-    """Unit rows (n, 384): the mean content of each shopper's items."""
-    rows = []
-    for each in told:
-        history = bundle.store.history(each.user_id)[: each.n_history]
-        owned = [bundle.store.item_index[purchase.item_id] for purchase in history]
-        rows.append(bundle.item_content[owned].mean(axis=0))
-    profiles = np.asarray(rows)
-    return np.asarray(profiles / np.linalg.norm(profiles, axis=1, keepdims=True))
-
-
-def _found(
-    texts: Sequence[str], profiles: np.ndarray, lineups: Sequence[Sequence[int]], encoder: TextEncoder
-) -> float:
-    """Share of texts nearer to the first of their line-up than to any other; a tie finds nobody."""
-    hits = []
-    for row, lineup in zip(encoder.encode([stripped(text) for text in texts]), lineups, strict=True):
-        nearness = profiles[list(lineup)] @ row
-        hits.append(bool((nearness[0] > nearness[1:]).all()))
-    return float(np.mean(hits))
 
 
 def _n_history(lesson: Lesson) -> int:

@@ -7,6 +7,7 @@ queue for each request, and whoever stops listening frees the engine within one 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import logging
@@ -14,7 +15,7 @@ import os
 import queue
 import threading
 import weakref
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +23,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from crs.narrator.gguf_text import GgufText, Turn
 from crs.narrator.language_model import Segment, check_segments
 from crs.narrator.sampling import Sampler, Sampling
 from knowledge.errors import ModelError, NotFoundError
@@ -104,22 +106,30 @@ class LlamaCppModel:
         *,
         banned: frozenset[int] = frozenset(),
         stop: threading.Event | None = None,
+        json_schema: Mapping[str, Any] | None = None,
     ) -> Generator[int, None, None]:
-        """See ``LanguageModel.generate``; the request takes its place in line at the first ``next``."""
+        """See ``LanguageModel.generate``; the request takes its place in line at the first ``next``.
+
+        ``json_schema`` holds the answer to JSON of that schema, as far as it gets before it is cut.
+        """
         prompt = self._accept(segments)
         n_tokens = min(sampling.max_tokens, self.context_length - sum(map(len, prompt)))
-        return self._listen(_Request(prompt, Sampler(sampling, banned), n_tokens, stop))
+        return self._listen(_Request(prompt, Sampler(sampling, banned), n_tokens, stop, json_schema))
 
     def logits(self, segments: Sequence[Segment]) -> np.ndarray:
         """See ``LanguageModel.logits``."""
-        request = _Request(self._accept(segments))
-        self._requests.put(request)
-        while (outcome := self._next_outcome(request)) is None:
-            pass
-        if isinstance(outcome, BaseException):
-            raise outcome
-        assert isinstance(outcome, np.ndarray)
-        return outcome
+        logits: np.ndarray = self._answer_to(_Request(self._accept(segments)))
+        return logits
+
+    def chat_prompt(self, turns: Sequence[Turn]) -> np.ndarray:
+        """Ids int32 (n,) that ask for the next turn of a chat, by the model's own vocabulary and template."""
+        ids: np.ndarray = self._answer_to(_Errand(lambda context: context.text.chat_prompt(turns)))
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ``ids`` by the model's own vocabulary, control tokens left out."""
+        text: str = self._answer_to(_Errand(lambda context: context.text.decode(ids)))
+        return text
 
     def close(self) -> None:
         """See ``LanguageModel.close``; a request under way ends with ModelError."""
@@ -135,6 +145,17 @@ class LlamaCppModel:
             context_length=self.context_length,
         )
 
+    def _answer_to(self, request: _Request | _Errand) -> Any:
+        """The one outcome of a request that has just one."""
+        if self._closing.is_set():
+            raise _closed()
+        self._requests.put(request)
+        while (outcome := self._next_outcome(request)) is None:
+            pass
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
     def _listen(self, request: _Request) -> Generator[int, None, None]:
         self._requests.put(request)
         try:
@@ -149,7 +170,7 @@ class LlamaCppModel:
         finally:
             request.abandoned.set()
 
-    def _next_outcome(self, request: _Request) -> _Outcome | None:
+    def _next_outcome(self, request: _Request | _Errand) -> _Outcome | None:
         """What the owner thread says next about ``request``; None when it has said nothing for a while."""
         try:
             return request.outcomes.get(timeout=_POLL_S)
@@ -161,7 +182,7 @@ class _Finished:
     """Says that no more tokens follow."""
 
 
-_Outcome = int | np.ndarray | BaseException | _Finished
+_Outcome = int | str | np.ndarray | BaseException | _Finished
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,6 +193,7 @@ class _Request:
     sampler: Sampler | None = None
     n_tokens: int = 0
     stop: threading.Event | None = None
+    json_schema: Mapping[str, Any] | None = None
     abandoned: threading.Event = field(default_factory=threading.Event)
     outcomes: queue.SimpleQueue[_Outcome] = field(default_factory=queue.SimpleQueue)
 
@@ -179,7 +201,15 @@ class _Request:
         return self.abandoned.is_set() or (self.stop is not None and self.stop.is_set())
 
 
-_RequestQueue = queue.SimpleQueue[_Request | None]
+@dataclass(frozen=True, eq=False)
+class _Errand:
+    """Something small that only the thread which owns the model may do; it leaves the KV cache alone."""
+
+    run: Callable[[_Context], str | np.ndarray]
+    outcomes: queue.SimpleQueue[_Outcome] = field(default_factory=queue.SimpleQueue)
+
+
+_RequestQueue = queue.SimpleQueue[_Request | _Errand | None]
 
 
 def _closed() -> ModelError:
@@ -190,7 +220,10 @@ def _serve(context: _Context, requests: _RequestQueue, closing: threading.Event)
     """The owner thread: answers requests in order until None arrives, then frees the context."""
     while (request := requests.get()) is not None:
         try:
-            _answer(request, context, closing)
+            if isinstance(request, _Errand):
+                request.outcomes.put(request.run(context))
+            else:
+                _answer(request, context, closing)
         except Exception as error:  # whatever it is belongs to the caller, not to this thread
             context.forget()
             request.outcomes.put(error)
@@ -212,15 +245,25 @@ def _answer(request: _Request, context: _Context, closing: threading.Event) -> N
     if request.sampler is None:
         request.outcomes.put(logits.copy())
         return
-    for n_told in range(1, request.n_tokens + 1):
-        if is_over():
-            return
-        token = request.sampler.pick(logits)
-        if context.is_end(token):
-            break
-        request.outcomes.put(token)
-        if n_told < request.n_tokens:
-            logits = context.decode(np.array([token], dtype=np.int32))
+    with contextlib.ExitStack() as held:
+        grammar = None
+        if request.json_schema is not None:
+            grammar = context.text.json_grammar(request.json_schema)
+            held.callback(grammar.free)
+        for n_told in range(1, request.n_tokens + 1):
+            if is_over():
+                return
+            token = request.sampler.pick(logits)
+            # One token is checked in microseconds, a vocabulary in milliseconds: mask only when needed.
+            if grammar is not None and not grammar.allows(token):
+                token = request.sampler.pick(grammar.masked(logits))
+            if context.is_end(token):
+                break
+            if grammar is not None:
+                grammar.accept(token)
+            request.outcomes.put(token)
+            if n_told < request.n_tokens:
+                logits = context.decode(np.array([token], dtype=np.int32))
     request.outcomes.put(_Finished())
 
 
@@ -267,6 +310,7 @@ class _Context:
             llama.llama_model_free(self._model)
             raise ModelError(f"{path}: this model does not write text; take a causal language model")
         self._vocab = llama.llama_model_get_vocab(self._model)
+        self.text = GgufText(llama, self._model)
         self.n_vocab = int(llama.llama_vocab_n_tokens(self._vocab))
         self.eos_id = int(llama.llama_vocab_eos(self._vocab))
         self.embedding_dim = int(llama.llama_model_n_embd(self._model))

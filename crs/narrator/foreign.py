@@ -7,7 +7,7 @@ are plain text to such a model: none can be masked, so the gate looks at them on
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from crs.narrator.gate import POINTER
-from crs.narrator.tokenizer import DESCRIBE, LIST, MAX_FACT_TOKENS, POINTERS
+from crs.narrator.tokenizer import DESCRIBE, LIST, POINTERS
 from knowledge.errors import BundleError, ModelError
-from knowledge.types import TARGET_POINTER, Task, pointer
+from knowledge.types import TARGET_POINTER, Item, Task, pointer
 
 FOREIGN, TOKENIZER = "foreign.json", "tokenizer"
+_MAX_LISTING_TOKENS = 120
 PARTS = (FOREIGN, f"{TOKENIZER}/tokenizer_config.json", "adapter.safetensors")
 
 _PREFACE = (
@@ -134,19 +135,25 @@ class ForeignTokenizer:
         """Write the tokenizer's own files into ``folder``."""
         self._tokenizer.save_pretrained(folder)
 
-    def ask(self, task: Task, facts: str | None) -> list[int]:
-        """The task and the rule for pointers as text, and what may be said of the target."""
+    def ask(self, task: Task, listing: Mapping[str, str], note: str = "") -> list[int]:
+        """The task and the rule for pointers as text, what else is known, and the target's listing."""
         asked = f"\n{_ASKED[task]} {_RULE}"
-        if facts is None:
+        if note:
+            asked += f" The shopper has made {note}."
+        if not listing:
             return [*self.encode(asked), *self._closing]
-        told = self.encode(POINTER.sub("", facts))[:MAX_FACT_TOKENS]
+        told = self.encode(POINTER.sub("", "; ".join(listing.values())))[:_MAX_LISTING_TOKENS]
         return [*self.encode(f"{asked} {TARGET_POINTER} is: "), *told, *self._closing]
+
+    def reply(self, text: str, target: Item | None) -> list[int]:
+        """Ids of a reply with its end token; to a foreign model a slot is no token, so it quotes in words."""
+        return [*self.encode(text), self.eos_id]
 
     def exercise(self, kind: str, position: int) -> list[int]:
         """An exercise as text."""
         return [*self.encode(f"\n{_ASKED[kind]} {pointer(position)}. {_RULE}"), *self._closing]
 
-    def banned(self, n_history: int, *, target: bool) -> frozenset[int]:
+    def banned(self, n_history: int, *, target: Item | None) -> frozenset[int]:
         """Control tokens that do not end a reply; a pointer is many tokens and none of them its own."""
         return self._control_ids
 

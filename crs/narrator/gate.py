@@ -1,78 +1,288 @@
-"""The sentence gate: is what a sentence says of the products it points at so?
+"""The sentence gate: is what a sentence says of the shopper, their purchases and the target so?
 
-It knows two kinds of claim so far: the noun after a pointer must be the kind of the product pointed at, and a
-price must be the target's.
+`check` names every claim it understands in a sentence and says whether it holds. Claims of looks, nouns,
+brands, numbers and features are found wherever they stand; those that are made by a turn of phrase (stars,
+order, counts) by the table in claims.py. What cannot be decided is no claim: it passes.
 """
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from knowledge.types import TARGET_POINTER, Item
+from crs.narrator.claims import TABLE, ClaimKind, Row
+from crs.narrator.evidence import (
+    REASONS,
+    Evidence,
+    listed_numbers,
+    listing_text,
+    listing_words,
+    noun_forms,
+    position_of,
+    word_spans,
+    words_of,
+)
+from crs.narrator.rules import Said, shows
+from crs.narrator.sentence import MARK, POINTER, Mention, Sentence, names_kind, read
+from knowledge.types import Item
 
-POINTER = re.compile(r"(\[(?:\d+|target)\])")
-_POINTED = re.compile(POINTER.pattern + r"\s*([^\[\].,;:!?]*)")
+__all__ = ["POINTER", "Claim", "check", "loops", "position_of"]
 
-_AMOUNT = re.compile(r"\$\s?(\d[\d,]*(?:\.\d\d)?)")
-
-
-def wrong_nouns(sentence: str, item_of: Callable[[str], Item | None]) -> list[str]:
-    """Pointers of ``sentence`` whose next words do not name the product's kind, in order.
-
-    ``item_of`` gives the product a pointer stands for, or None. Products of unknown kind pass.
-    """
-    wrong = []
-    for pointer, following in _POINTED.findall(sentence):
-        item = item_of(pointer)
-        if item is None or (item.kind and not names_kind(following, item.kind)):
-            wrong.append(pointer)
-    return wrong
-
-
-def wrong_prices(sentence: str, target: Item | None) -> list[str]:
-    """Amounts of dollars in ``sentence`` that are not the target's price, in order.
-
-    "$28.49" must be the price to the cent, "$28" may be off by less than a dollar. Without a target, or
-    without a listed price, no amount is right.
-    """
-    price = None if target is None else target.price
-    wrong = []
-    for amount in _AMOUNT.findall(sentence):
-        value = float(amount.replace(",", ""))
-        slack = 0.005 if "." in amount else 0.995
-        if price is None or abs(value - price) > slack:
-            wrong.append(f"${amount}")
-    return wrong
-
-
-def without_dangling(text: str, item_of: Callable[[str], Item | None]) -> str:
-    """``text`` without the pointers that point nowhere, nor the space before them."""
-    return re.sub(r"\s?" + POINTER.pattern, lambda found: found[0] if item_of(found[1]) else "", text)
-
-
-def names_kind(words: str, kind: str) -> bool:
-    """Whether ``words`` begin with the noun ``kind``, in singular or plural."""
-    said, noun = words.strip().lower(), kind.lower()
-    last = noun.split()[-1]
-    stems = {last, last + "s", last + "es", last.removesuffix("s"), last.removesuffix("y") + "ies"}
-    stems |= {last.removesuffix("fe") + "ves", last.removesuffix("f") + "ves", last.removesuffix("ies") + "y"}
-    head = noun.removesuffix(last)
-    return any(re.match(re.escape(head + stem) + r"\b", said) for stem in stems if stem)
+_SLOTS = {
+    **{
+        name: rf"(?P<{name}>{MARK}(?:(?:, {MARK})+,? (?:and|or) {MARK}| (?:and|or) {MARK})?)" for name in "ab"
+    },
+    "one": rf"(?P<one>{MARK})",
+    "n": r"(?P<n>\b(?:\d+|[a-z]+(?:-[a-z]+)?))",
+    "look": r"(?P<look>\b[a-z][a-z'-]*(?: [a-z][a-z'-]*){0,3}?)",
+    **{name: rf"(?P<{name}>\b[a-z][a-z'-]*(?: [a-z&][a-z'-]*){{0,5}}?)" for name in ("dept", "dept2")},
+    "end": r"(?=[,.;:!?”\"]|$| (?:and|or|to|with|which|that|as|for)\b)",
+    "stop": r"(?=[,.;:!?”\"]|$)",
+    "aux": r"(?:(?:had|has|have|was|were|is|are|being|been|also|both|all|really|already|clearly|soon) )*",
+}
+_SLOT = re.compile("<(" + "|".join(_SLOTS) + ")>")
+_DENIED = r"(?<!\bnot )(?<!\bnever )(?<!n't )"  # "not pleased with" is no praise
+_AMOUNT = re.compile(
+    r"(?:(?P<at_most>under|below|less than|up to|within)|(?P<at_least>over|above|more than|at least))?"
+    r"\s*\$\s?(?P<amount>\d+(?:,\d{3})*(?:\.\d+)?)",
+    re.IGNORECASE,
+)
+_PRICED = re.compile(
+    rf"({MARK}),? (?:which |that )?(?:for|at|costs?|is|was|were|priced at)(?: (?:only|just|about))?\s*$"
+)
+_PAID_FOR = re.compile(rf" (?:for|on) ({MARK})")
+_NUMBER = re.compile(r"(?<![«\w$.,])[A-Za-z]*\d[\w.,/:-]*(?!»)")
+_NAME_AT_START = re.compile(r"(?:'s|’s)? (?:made|makes|has|also|already)\b|(?:'s|’s) ")
+_N_GRAM, _TOO_OFTEN = 4, 3
 
 
-def resolver(history: list[Item], target: Item | None) -> Callable[[str], Item | None]:
-    """A function from a pointer's text to its product, or None when it points nowhere."""
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Something said that can be checked: the words that say it, and whether it holds."""
 
-    def item_of(pointer: str) -> Item | None:
-        if pointer == TARGET_POINTER:
-            return target
-        position = position_of(pointer)
-        return history[position - 1] if 1 <= position <= len(history) else None
-
-    return item_of
+    kind: ClaimKind
+    said: str
+    holds: bool
 
 
-def position_of(pointer: str) -> int:
-    """k for ``[k]``, 0 for the target's pointer."""
-    return 0 if pointer == TARGET_POINTER else int(pointer[1:-1])
+def check(text: str, evidence: Evidence) -> list[Claim]:
+    """Every claim of ``text``, one or more sentences, that is understood and can be decided."""
+    sentence = read(text, evidence)
+    spent: list[tuple[int, int]] = []  # where numbers stand that are told of by the table
+    return [
+        *_pointers_and_nouns(sentence, evidence),
+        *_looks(sentence, evidence),
+        *_by_table(sentence, evidence, spent),
+        *_brands(sentence, evidence),
+        *_prices(sentence, evidence),
+        *_numbers(sentence, evidence, spent),
+        *_features(sentence, evidence),
+    ]
+
+
+def loops(sentence: str, told: str) -> bool:
+    """Whether ``sentence`` repeats one of ``told``, or says some four words in a row for the third time."""
+    new, old = _plain_words(sentence), _plain_words(told)
+    if len(new) > 2 and " ".join(new) in (
+        " ".join(_plain_words(each)) for each in re.split(r"(?<=[.!?])\s", told)
+    ):
+        return True
+    grams = Counter(_grams(old + new))
+    return any(grams[gram] >= _TOO_OFTEN for gram in _grams(new))
+
+
+def _plain_words(text: str) -> list[str]:
+    return re.findall(r"[\w'’$.-]*\w", POINTER.sub(" ", text).lower())
+
+
+def _grams(words: list[str]) -> list[tuple[str, ...]]:
+    return [tuple(words[start : start + _N_GRAM]) for start in range(len(words) - _N_GRAM + 1)]
+
+
+# --- claims found wherever they stand
+
+
+def _pointers_and_nouns(sentence: Sentence, evidence: Evidence) -> Iterator[Claim]:
+    for mention, pointer in zip(sentence.mentions, POINTER.findall(sentence.text), strict=True):
+        yield Claim("pointer", pointer, mention.item is not None)
+        verdict = None if mention.item is None else _is_called_rightly(mention, mention.item)
+        if verdict is not None:
+            yield Claim("noun", f"{pointer} {mention.noun or mention.following}".strip(), verdict)
+
+
+def _is_called_rightly(mention: Mention, item: Item) -> bool | None:
+    if item.kind:
+        longer = mention.noun if len(mention.noun.split()) > len(item.kind.split()) else ""
+        return names_kind(mention.following, item.kind) and (not longer or longer in noun_forms(item.kind))
+    if not mention.noun:
+        return None
+    listed = listing_words(item)
+    return all(not noun_forms(word).isdisjoint(listed) for word in words_of(mention.noun))
+
+
+def _looks(sentence: Sentence, evidence: Evidence) -> Iterator[Claim]:
+    for mention in sentence.mentions:
+        for look in mention.looks:
+            if mention.item is not None:
+                yield Claim(_kind_of_look(look, evidence), look, shows(mention.item, look, evidence))
+
+
+def _kind_of_look(look: str, evidence: Evidence) -> ClaimKind:
+    names = evidence.words.looks[look]
+    return "color" if "color" in names else "material" if "material" in names else "size"
+
+
+def _brands(sentence: Sentence, evidence: Evidence) -> Iterator[Claim]:
+    text = sentence.skeleton
+    for first in re.finditer(r"(?<![\w-])[A-Za-z0-9][\w&.'’-]*", text):
+        filed = evidence.words.brands.get(first[0]) or evidence.words.brands.get(
+            first[0].removesuffix("."), ()
+        )
+        for brand in (*filed, *evidence.words.brands.get(re.sub(r"['’]s$|[.]$", "", first[0]), ())):
+            after = text[first.start() + len(brand) :]
+            if not text.startswith(brand, first.start()) or re.match(r"\w|-\w", after):
+                continue
+            if _opens_sentence(text, first.start()) and " " not in brand and not _NAME_AT_START.match(after):
+                break  # any word has a capital there
+            yield Claim("brand", brand, _is_brand_of_one(brand, text, first.start(), sentence, evidence))
+            break
+
+
+def _opens_sentence(text: str, start: int) -> bool:
+    return not text[:start].strip() or text[:start].rstrip().endswith((".", "!", "?", ":", "“", '"'))
+
+
+def _is_brand_of_one(brand: str, text: str, start: int, sentence: Sentence, evidence: Evidence) -> bool:
+    """Whether the brand is that of the product it is said of, else of the target or one pointed at, else of
+    any."""
+    said_of = re.search(r"«(\d+)»,?(?: also)? (?:by|from) $", text[:start]) or re.match(
+        r"(?:'s|’s)? «(\d+)»", text[start + len(brand) :]
+    )
+    if said_of:
+        items = [sentence.mentions[int(said_of[1])].item]
+    else:
+        items = [evidence.target, *(mention.item for mention in sentence.mentions)]
+    known = [item for item in (items if any(items) else evidence.items) if item is not None]
+    name = f" {' '.join(words_of(brand))} "
+    if any(brand == item.brand or name in f" {' '.join(words_of(item.title))} " for item in known):
+        return True
+    # A listing may name another's brand, "fits all HP printers", but not as its maker.
+    made_by = said_of or text[:start].endswith(("by ", "from ", "maker ", "with ", "to "))
+    return not made_by and any(name in listing_text(item) for item in known)
+
+
+def _prices(sentence: Sentence, evidence: Evidence) -> Iterator[Claim]:
+    for found in _AMOUNT.finditer(sentence.skeleton):
+        priced = _PRICED.search(sentence.skeleton[: found.start()])
+        priced = priced or _PAID_FOR.match(sentence.skeleton, found.end())
+        if priced:
+            items = [sentence.mentions[int(priced[1][1:-1])].item]
+        elif evidence.target is not None:
+            items = [evidence.target]
+        else:
+            items = [mention.item for mention in sentence.mentions]
+        prices = [item.price for item in items if item is not None and item.price is not None]
+        yield Claim("price", found[0].strip(), any(_is_price(found, price) for price in prices))
+
+
+def _is_price(found: re.Match[str], price: float) -> bool:
+    """ "$28.49" is the price to the cent, "$28" may be off by less than a dollar."""
+    amount = float(found["amount"].replace(",", ""))
+    if found["at_most"]:
+        return price <= amount
+    if found["at_least"]:
+        return price >= amount
+    return abs(amount - price) <= (0.005 if "." in found["amount"] else 0.995)
+
+
+def _numbers(sentence: Sentence, evidence: Evidence, spent: list[tuple[int, int]]) -> Iterator[Claim]:
+    """Digits must be listed of the target or of what is pointed at; without either, of any purchase."""
+    items = [evidence.target, *(mention.item for mention in sentence.mentions)]
+    listings = [item for item in (items if any(items) else evidence.items) if item is not None]
+    for found in _NUMBER.finditer(sentence.skeleton):
+        if any(start <= found.start() < end for start, end in spent):
+            continue
+        said = found[0].rstrip(".,:;/-")
+        yield Claim("number", said, any(_is_listed(said, item) for item in listings))
+
+
+def _is_listed(said: str, item: Item) -> bool:
+    if f" {' '.join(words_of(said))} " in listing_text(item):
+        return True
+    if re.search(r"[A-Za-z]\d|\d[A-Za-z]{3,}", said):  # a model's number is as listed or is wrong
+        return False
+    digits = re.findall(r"\d+(?:[.,]\d+)*", said)
+    return all(number.replace(",", "") in listed_numbers(item) for number in digits)
+
+
+def _features(sentence: Sentence, evidence: Evidence) -> Iterator[Claim]:
+    """A feature of the store, told word for word, must be the target's, or of the one that it is said of."""
+    text = sentence.skeleton
+    spans = word_spans(text)
+    words = [word for word, _ in spans]
+    start = 0
+    while start < len(words) - 1:
+        n_words = 1
+        for feature in evidence.words.features.get((words[start], words[start + 1]), ()):
+            if words[start : start + len(feature.split())] == feature.split():
+                n_words = len(feature.split())
+                owners = _owners(text[: spans[start][1]], sentence, evidence)
+                if owners:
+                    holds = any(f" {feature} " in listing_text(item) for item in owners)
+                    yield Claim("feature", feature, holds)
+                break
+        start += n_words
+
+
+def _owners(before: str, sentence: Sentence, evidence: Evidence) -> list[Item]:
+    """Of what something is said: the product just before it, else the target, else all pointed at."""
+    said_of = re.search(r"«(\d+)» (?:that |which )?(?:also )?$", before)
+    if said_of:
+        items = [sentence.mentions[int(said_of[1])].item]
+    elif evidence.target is not None:
+        items = [evidence.target]
+    else:
+        items = [mention.item for mention in sentence.mentions]
+    return [item for item in items if item is not None]
+
+
+# --- claims made by a turn of phrase
+
+
+def _by_table(sentence: Sentence, evidence: Evidence, spent: list[tuple[int, int]]) -> list[Claim]:
+    claims: list[Claim] = []
+    skeleton = sentence.skeleton.lower()
+    for row, pattern in _wordings():
+        for found in pattern.finditer(skeleton):
+            said = Said(sentence, evidence, found.groupdict())
+            if said.number is not None:
+                spent.append(found.span("n"))
+            verdict = row.rule(said)
+            if verdict is not None:
+                claims.append(Claim(_kind(row, said), found[0].strip(), verdict))
+    return list(dict.fromkeys(claims))  # two wordings may find the same
+
+
+def _kind(row: Row, said: Said) -> ClaimKind:
+    if row.kind == "color":
+        return _kind_of_look(said.look or "", said.evidence)
+    told_of_target = row.kind == "stars" and any(mention.position == 0 for mention in said.all("a"))
+    return "hindsight" if told_of_target and said.evidence.task in REASONS else row.kind
+
+
+@functools.cache
+def _wordings() -> tuple[tuple[Row, re.Pattern[str]], ...]:
+    return tuple((row, _compiled(wording, row.kind)) for row in TABLE for wording in row.wordings)
+
+
+def _compiled(wording: str, kind: ClaimKind) -> re.Pattern[str]:
+    pattern = re.sub(r"(?<!\\)\((?!\?)", "(?:", wording)
+    pattern = _SLOT.sub(lambda slot: _SLOTS[slot[1]], pattern)
+    if wording[0].isalpha() or wording.startswith("("):
+        pattern = (_DENIED if kind == "stars" else "") + r"(?<!\w)(?:" + pattern + ")"
+    if wording[-1].isalpha() or wording.endswith(")"):
+        pattern = f"(?:{pattern})" + r"(?!\w)"
+    return re.compile(pattern)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crs.adapter import SoftTokens
 from crs.fusion import FUSED_DIM
-from crs.narrator.gate import POINTER, position_of, resolver, without_dangling, wrong_nouns, wrong_prices
+from crs.narrator.claims import ClaimKind
+from crs.narrator.evidence import Evidence, StoreWords
+from crs.narrator.gate import POINTER, check, loops, position_of
 from crs.narrator.language_model import LanguageModel, Segment
-from crs.narrator.prompt import PromptTokenizer, question
+from crs.narrator.plain import plain_statement
+from crs.narrator.prompt import PromptTokenizer, question, tally
+from crs.narrator.quotes import fill
 from crs.narrator.sampling import Sampling
 from knowledge.errors import ModelError
 from knowledge.types import MAX_HISTORY, TARGET_TASKS, Item, Task
@@ -28,7 +33,9 @@ MAX_TOKENS: dict[Task, int] = {
     "user_profile": 32,
     "product_endorsement": 320,
 }
-TRIES = 4  # how often a sentence is sampled before the narrative ends without it
+TRIES = 6  # how often a sentence is sampled before the narrative ends without it
+FIRST_TRIES = 12  # and the first, without which there would be no narrative
+_CALMER = 0.5  # every other try is drawn at this share of the temperature: the likeliest may be right
 _QUOTES = "\"”’'"  # a sentence may close with one after its full stop
 
 
@@ -45,6 +52,10 @@ class Narrated:
     """A finished narrative. ``text`` names products by pointers; times are in milliseconds.
 
     ``cut``: the length limit ended it; half a sentence at its end is left out, unless it is all there is.
+    ``is_plain``: nothing that was drawn held, a plain statement stands in (plain.py). Every sentence drawn is
+    checked, gated or not: ``claims_checked`` counts its claims by kind as (right, wrong),
+    ``sentences_wrong`` those with a wrong one; ``rejected`` counts, by kind of fault, what the gate kept
+    back. ``gate_ms``: what the gate cost, checking and drawing sentences that were kept back.
     """
 
     text: str
@@ -56,6 +67,12 @@ class Narrated:
     tokens: int
     stopped: bool
     cut: bool = False
+    is_plain: bool = False
+    sentences_drawn: int = 0
+    sentences_wrong: int = 0
+    rejected: Mapping[ClaimKind, int] = field(default_factory=dict)
+    claims_checked: Mapping[ClaimKind, tuple[int, int]] = field(default_factory=dict)
+    gate_ms: float = 0.0
 
 
 class NarrationStream:
@@ -86,14 +103,21 @@ class Narrator:
         soft_tokens: SoftTokens,
         sampling: Sampling | None = None,
         *,
+        words: StoreWords | None = None,
         gated: bool = True,
     ) -> None:
+        """``words``: the store's, by which the gate knows a brand, a color or a feature when it reads one.
+
+        Without the gate (``gated`` False) every sentence is shown; claims are checked and counted all the
+        same. Raises ModelError when adapter and language model belong to two narrators.
+        """
         if soft_tokens.llm_dim != language_model.embedding_dim:
             raise ModelError(
                 f"the adapter makes soft tokens of {soft_tokens.llm_dim} dimensions, the language model "
                 f"{language_model.name} reads {language_model.embedding_dim}; they belong to two narrators"
             )
         self._gated = gated
+        self._words = words or StoreWords()
         self._language_model = language_model
         self._tokenizer = tokenizer
         self._soft_tokens = soft_tokens
@@ -109,13 +133,15 @@ class Narrator:
         *,
         history: Sequence[Item],
         target: Item | None = None,
+        stars: Sequence[float | None] = (),
         seed: int = 0,
         stop: threading.Event | None = None,
     ) -> NarrationStream:
         """Stream a narrative.
 
         ``rows``: fused rows (n_soft, 512) of ``history`` (oldest first, at most 50) and then, for a task
-        about a target, of the target. Raises ModelError when they do not fit together.
+        about a target, of the target. ``stars``: what the shopper gave each purchase, 1 to 5 or None; without
+        them nothing may be said to have been liked. Raises ModelError when they do not fit together.
         """
         if (target is None) == (task in TARGET_TASKS):
             raise ModelError(f"{task}: it {'needs a' if target is None else 'has no'} target product")
@@ -126,25 +152,23 @@ class Narrator:
                 f"they must be ({n_soft}, {FUSED_DIM})"
             )
         result: list[Narrated] = []
-        return NarrationStream(self._stream(rows, task, list(history), target, seed, stop, result), result)
+        evidence = Evidence(list(history), task, target, stars, self._words)
+        return NarrationStream(self._stream(rows, evidence, seed, stop, result), result)
 
-    def prompt(
-        self, rows: NDArray[np.float32], task: Task, n_history: int, target: Item | None
-    ) -> list[Segment]:
+    def prompt(self, rows: NDArray[np.float32], evidence: Evidence) -> list[Segment]:
         """``[head][soft rows][question]`` as the language model takes it."""
+        n_history, target = len(evidence.items), evidence.target
         positions = np.asarray([*range(1, n_history + 1), *([0] if target else [])], dtype=np.int64)
         return [
             self._tokenizer.head,
             self._soft_tokens(rows, positions),
-            question(self._tokenizer, task, target),
+            question(self._tokenizer, evidence.task, target, tally(evidence.items)),
         ]
 
     def _stream(
         self,
         rows: NDArray[np.float32],
-        task: Task,
-        history: list[Item],
-        target: Item | None,
+        evidence: Evidence,
         seed: int,
         stop: threading.Event | None,
         result: list[Narrated],
@@ -153,62 +177,77 @@ class Narrator:
             return stop is not None and stop.is_set()
 
         started = time.perf_counter()
-        tokenizer, item_of = self._tokenizer, resolver(history, target)
-        prompt = self.prompt(rows, task, len(history), target)
-        banned = tokenizer.banned(len(history), target=target is not None)
+        tokenizer, ledger = self._tokenizer, _Ledger(evidence)
+        prompt = self.prompt(rows, evidence)
+        banned = tokenizer.banned(len(evidence.items), target=evidence.target)
         banned = frozenset(token_id for token_id in banned if token_id < self._language_model.n_vocab)
         room = self._language_model.context_length - sum(len(segment) for segment in prompt) - 1
-        limit = min(MAX_TOKENS[task], room)
+        limit = min(MAX_TOKENS[evidence.task], room)
         said: list[int] = []
         told = ""
-        n_rejected = tries = 0
+        n_draws = tries = 0
         first_token_ms = first_sentence_ms = 0.0
         ended = cut = False
         while not ended and len(said) < limit:
-            sampling = replace(self._sampling, seed=seed + 7919 * n_rejected, max_tokens=limit - len(said))
             drawn = self._language_model.generate(
-                [*prompt, np.asarray(said, dtype=np.int32)], sampling, banned=banned, stop=stop
+                # Token by token, as they were drawn: the engine keeps whole segments, none is decoded anew.
+                [*prompt, *(np.asarray([token_id], dtype=np.int32) for token_id in said)],
+                self._draw_sampling(seed + 7919 * n_draws, tries, limit - len(said)),
+                banned=banned,
+                stop=stop,
             )
+            n_draws += 1
             rejected = False
-            for sentence, is_whole in self._sentences(drawn, sampling.max_tokens, started, stopping):
+            begun = time.perf_counter()
+            for sentence, is_whole in self._sentences(drawn, limit - len(said), started, stopping):
                 first_token_ms = first_token_ms or sentence.first_token_ms
-                text = tokenizer.decode([*said, *sentence.ids])[len(tokenizer.decode(said)) :]
-                is_last_try = tries + 1 >= TRIES
-                is_wrong = (
-                    self._gated
-                    and is_whole
-                    and bool(wrong_nouns(text, item_of) or wrong_prices(text, target))
-                )
-                if is_wrong and not (is_last_try and not said):
-                    n_rejected, tries, rejected = n_rejected + 1, tries + 1, True
-                    ended = is_last_try
-                    break
                 cut = not is_whole and not stopping()
                 if not is_whole and (said or stopping()):
                     break  # end well, without half a sentence
+                text = tokenizer.decode([*said, *sentence.ids])[len(tokenizer.decode(said)) :]
+                text = fill(text, evidence.target)
+                if not ledger.passes(text, told) and self._gated:
+                    ledger.reject(since=begun)
+                    rejected = True
+                    break
                 tries = 0
                 first_sentence_ms = first_sentence_ms or (time.perf_counter() - started) * 1e3
-                if self._gated:
-                    text = without_dangling(text, item_of)
                 text = text if told else text.lstrip()
                 yield from _pieces(text)
                 told += text
                 said += sentence.ids
+                begun = time.perf_counter()
             drawn.close()
-            ended = ended or not rejected or stopping()
+            tries += 1
+            goes_on = rejected or (self._gated and not told.strip())
+            ended = stopping() or not goes_on or tries >= (TRIES if told else FIRST_TRIES)
+        is_plain = self._gated and not told.strip() and not stopping()
+        if is_plain:
+            told = plain_statement(evidence)
+            yield from _pieces(told)
         result.append(
             Narrated(
                 text=told,
                 cites=tuple(position_of(pointer) for pointer in POINTER.findall(told)),
-                sentences_rejected=n_rejected,
+                sentences_rejected=ledger.n_rejected,
                 n_soft=len(rows),
                 first_token_ms=round(first_token_ms, 1),
                 first_sentence_ms=round(first_sentence_ms, 1),
                 tokens=len(said),
                 stopped=stopping(),
-                cut=cut or len(said) >= limit,
+                cut=not is_plain and (cut or len(said) >= limit),
+                is_plain=is_plain,
+                sentences_drawn=ledger.n_sentences,
+                sentences_wrong=ledger.n_wrong,
+                rejected=dict(ledger.rejected),
+                claims_checked=ledger.claims_checked,
+                gate_ms=round(ledger.gate_s * 1e3, 1),
             )
         )
+
+    def _draw_sampling(self, seed: int, tries: int, max_tokens: int) -> Sampling:
+        temperature = self._sampling.temperature * (_CALMER if tries % 2 else 1)
+        return replace(self._sampling, seed=seed, temperature=temperature, max_tokens=max_tokens)
 
     def _sentences(
         self, drawn: Iterator[int], max_tokens: int, started: float, stopping: Callable[[], bool]
@@ -249,3 +288,44 @@ def _pieces(text: str) -> Iterator[Piece]:
 class _Sentence:
     ids: list[int]
     first_token_ms: float
+
+
+class _Ledger:
+    """What the gate finds in one narrative, and what finding it costs."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self._right: Counter[ClaimKind] = Counter()
+        self._wrong: Counter[ClaimKind] = Counter()
+        self._faults: frozenset[ClaimKind] = frozenset()  # of the sentence looked at last
+        self.rejected: Counter[ClaimKind] = Counter()
+        self.n_sentences = self.n_wrong = self.n_rejected = 0
+        self.gate_s = self._check_s = 0.0
+
+    @property
+    def claims_checked(self) -> dict[ClaimKind, tuple[int, int]]:
+        """Claims by kind: (right, wrong)."""
+        kinds = sorted({*self._right, *self._wrong})
+        return {kind: (self._right[kind], self._wrong[kind]) for kind in kinds}
+
+    def passes(self, sentence: str, told: str) -> bool:
+        """Check and count a sentence that would follow ``told``; False when something in it is wrong."""
+        begun = time.perf_counter()
+        claims = check(sentence, self._evidence)
+        self._right.update(claim.kind for claim in claims if claim.holds)
+        wrong: list[ClaimKind] = [claim.kind for claim in claims if not claim.holds]
+        if loops(sentence, told):
+            wrong.append("loop")
+        self._wrong.update(wrong)
+        self._faults = frozenset(wrong)
+        self.n_sentences += 1
+        self.n_wrong += bool(wrong)
+        self._check_s = time.perf_counter() - begun
+        self.gate_s += self._check_s
+        return not wrong
+
+    def reject(self, *, since: float) -> None:
+        """Count the sentence looked at last as kept back; it took from ``since`` (perf_counter) until now."""
+        self.n_rejected += 1
+        self.rejected.update(self._faults)
+        self.gate_s += time.perf_counter() - since - self._check_s

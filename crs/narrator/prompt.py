@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crs.narrator.quotes import quotable
 from knowledge.types import Item, Task
-
-_TITLE_ENDS = re.compile(
-    r"\s*(?:[,(\[|/;:]|\s[-–—]\s|\bfor\b|\bwith\b|\bby\b|\bpack of\b).*", re.IGNORECASE | re.DOTALL
-)
-_WORD = re.compile(r"[A-Za-z][A-Za-z'’-]+")
 
 
 class PromptTokenizer(Protocol):
@@ -30,16 +25,20 @@ class PromptTokenizer(Protocol):
     pointer_ids: frozenset[int]  # tokens that pointers are made of
     pointer_ends: frozenset[int]  # tokens that complete a purchase's pointer
 
-    def ask(self, task: Task, facts: str | None) -> list[int]:
-        """Ids after the soft rows: the task, and what may be said of its target."""
+    def ask(self, task: Task, listing: Mapping[str, str], note: str = "") -> list[int]:
+        """Ids after the soft rows: the task, what else is known, and the target's listing (slot -> text)."""
         ...
 
     def exercise(self, kind: str, position: int) -> list[int]:
         """The same for `LIST` or `DESCRIBE` (tokenizer.py) of the ``position``-th purchase, 1..50."""
         ...
 
-    def banned(self, n_history: int, *, target: bool) -> frozenset[int]:
+    def banned(self, n_history: int, *, target: Item | None) -> frozenset[int]:
         """Ids that no reply may hold, told from ``n_history`` purchases and (no) target."""
+        ...
+
+    def reply(self, text: str, target: Item | None) -> list[int]:
+        """Ids of ``text`` as it should be learned, its end included: ``target``'s listing quoted by slots."""
         ...
 
     def encode(self, text: str) -> list[int]:
@@ -51,31 +50,16 @@ class PromptTokenizer(Protocol):
         ...
 
 
-def noun_of(item: Item) -> str:
-    """What kind of thing the item is, lower case: its ``kind``, else the last word of its title's head.
-
-    "Two-Pocket Folders, Green, Pack of 25" -> "folders". Falls back to "product".
-    """
-    if item.kind:
-        return item.kind.lower()
-    words = _WORD.findall(_TITLE_ENDS.sub("", item.title)) or _WORD.findall(item.title)
-    return words[-1].lower() if words else "product"
+def tally(history: Sequence[Item]) -> str:
+    """How much was bought, in words for the prompt: what soft tokens are poor at is told outright."""
+    departments = {item.department for item in history if item.department}
+    told = f"{len(history)} purchases"
+    return f"{told} in {len(departments)} departments" if departments else told
 
 
-def facts(item: Item) -> str:
-    """One line of what may be said of a product: noun, brand, attributes, price in dollars, features."""
-    parts = [noun_of(item)]
-    if not item.kind:
-        parts.append(" ".join(item.title.split()[:14]))
-    if item.brand:
-        parts.append(item.brand)
-    parts += [value for value in item.attributes.values() if value][:4]
-    if item.price is not None:
-        parts.append(f"${item.price:.2f}")
-    parts += list(item.features[:3])
-    return "; ".join(parts)
-
-
-def question(tokenizer: PromptTokenizer, task: Task, target: Item | None) -> NDArray[np.int32]:
-    """The token ids after the soft rows: the task, and the target's facts if there is one."""
-    return np.asarray(tokenizer.ask(task, None if target is None else facts(target)), dtype=np.int32)
+def question(
+    tokenizer: PromptTokenizer, task: Task, target: Item | None, note: str = ""
+) -> NDArray[np.int32]:
+    """The token ids after the soft rows: the task, ``note``, and what the target's listing says."""
+    listing = {} if target is None else quotable(target)
+    return np.asarray(tokenizer.ask(task, listing, note), dtype=np.int32)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crs.narrator.quotes import SLOTS, hide, quotable
 from knowledge.errors import ModelError
-from knowledge.types import MAX_HISTORY, TARGET_POINTER, TASKS, Task, pointer
+from knowledge.types import MAX_HISTORY, TARGET_POINTER, TASKS, Item, Task, pointer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -18,7 +19,8 @@ BOS, EOS, PAD, SAY = "<bos>", "<eos>", "<pad>", "<say>"
 # Two exercises that are only practised in training: naming each purchase, and describing one.
 LIST, DESCRIBE = "<|list|>", "<|describe|>"
 POINTERS = (*(pointer(k) for k in range(1, MAX_HISTORY + 1)), TARGET_POINTER)
-MAX_FACT_TOKENS = 80
+MAX_NOTE_TOKENS = 160
+MAX_FACT_TOKENS = 24  # of one fact of a listing
 _OPENERS = ("(", "“", '"', "—")
 
 
@@ -31,7 +33,7 @@ _CONTROL = (BOS, EOS, PAD, SAY, *(task_token(task) for task in TASKS), LIST, DES
 
 
 class NarratorTokenizer:
-    """Wraps a `tokenizers` BPE. A pointer swallows the space before it; ``decode`` gives it back."""
+    """A `tokenizers` BPE. Pointers and slots swallow the space before them; ``decode`` gives it back."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -41,6 +43,8 @@ class NarratorTokenizer:
         self.target_id = self._id(TARGET_POINTER)
         self._pointer_of[self.target_id] = 0
         self._id_of = {position: token_id for token_id, position in self._pointer_of.items()}
+        self._slot_ids = {slot: self._id(slot) for slot in SLOTS if tokenizer.token_to_id(slot) is not None}
+        self._spelt = {self._id(text): text for text in (*POINTERS, *self._slot_ids)}
         self.control_ids = frozenset(self._id(token) for token in _CONTROL)
         self.head = np.asarray([self.bos_id], dtype=np.int32)
         self.pointer_ids = frozenset(self._pointer_of)
@@ -58,13 +62,13 @@ class NarratorTokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], n_vocab: int = 8192) -> NarratorTokenizer:
-        """Learn a vocabulary of ``n_vocab`` (pointers, tasks and controls included) from ``texts``."""
+        """Learn a vocabulary of ``n_vocab`` (pointers, slots and controls included) from ``texts``."""
         from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = decoders.ByteLevel()
-        n_added = len(_CONTROL) + len(POINTERS)
+        n_added = len(_CONTROL) + len(POINTERS) + len(SLOTS)
         trainer = trainers.BpeTrainer(
             vocab_size=n_vocab - n_added,
             show_progress=False,
@@ -72,7 +76,9 @@ class NarratorTokenizer:
         )
         tokenizer.train_from_iterator(texts, trainer)
         tokenizer.add_special_tokens([AddedToken(token, special=True) for token in _CONTROL])
-        tokenizer.add_tokens([AddedToken(token, lstrip=True, normalized=False) for token in POINTERS])
+        tokenizer.add_tokens(
+            [AddedToken(token, lstrip=True, normalized=False) for token in (*POINTERS, *SLOTS)]
+        )
         return cls(tokenizer)
 
     def save(self, path: Path) -> None:
@@ -85,40 +91,52 @@ class NarratorTokenizer:
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of ``ids``, control tokens left out, each pointer as ``[k]`` after a space."""
+        """The text of ``ids``, control tokens left out; pointers (``[k]``) and slots after a space."""
         text, run = "", []
         for token_id in ids:
-            position = self._pointer_of.get(token_id)
-            if position is None:
+            spelt = self._spelt.get(token_id)
+            if spelt is None:
                 if token_id not in self.control_ids:
                     run.append(token_id)
                 continue
             text += self._tokenizer.decode(run)
             run = []
-            # The space that the pointer swallowed.
+            # The space that it swallowed.
             text += "" if not text or text.endswith((" ", *_OPENERS)) else " "
-            text += POINTERS[position - 1]
+            text += spelt
         return text + str(self._tokenizer.decode(run))
 
-    def ask(self, task: Task, facts: str | None) -> list[int]:
-        """The token ids after the soft rows: task, facts if any, and the word to speak."""
+    def ask(self, task: Task, listing: Mapping[str, str], note: str = "") -> list[int]:
+        """The token ids after the soft rows: task, note, each fact behind its slot, and the word to speak."""
+        ids = [self.task_id(task), *self._plain(note)[:MAX_NOTE_TOKENS]]
+        for slot, fact in listing.items():
+            if slot in self._slot_ids:
+                ids.append(self._slot_ids[slot])
+            ids += self._plain(" " + fact)[:MAX_FACT_TOKENS]
+        return [*ids, self.say_id]
+
+    def _plain(self, text: str) -> list[int]:
         # A listing may spell out "[3]" or a control token; in a prompt it would be one.
-        special = self.pointer_ids | self.control_ids
-        words = [token_id for token_id in self.encode(facts or "") if token_id not in special]
-        return [self.task_id(task), *words[:MAX_FACT_TOKENS], self.say_id]
+        return [i for i in self.encode(text) if i not in self._spelt and i not in self.control_ids]
+
+    def reply(self, text: str, target: Item | None) -> list[int]:
+        """Ids of a reply with its end token; what it quotes of ``target``'s listing stands as slots."""
+        return [*self.encode(hide(text, target)), self.eos_id]
 
     def exercise(self, kind: str, position: int) -> list[int]:
         """The same for an exercise, `LIST` or `DESCRIBE`, on the ``position``-th purchase."""
         return [self._id(kind), self.pointer_id(position), self.say_id]
 
-    def banned(self, n_history: int, *, target: bool) -> frozenset[int]:
-        """Control tokens, and pointers that point nowhere given ``n_history`` purchases and (no) target."""
+    def banned(self, n_history: int, *, target: Item | None) -> frozenset[int]:
+        """Control tokens, pointers that point nowhere and slots of facts that ``target`` does not list."""
         nowhere = {
             token_id
             for token_id, position in self._pointer_of.items()
-            if position > n_history or (position == 0 and not target)
+            if position > n_history or (position == 0 and target is None)
         }
-        return (self.control_ids | nowhere) - {self.eos_id}
+        listed = quotable(target) if target else {}
+        empty = {token_id for slot, token_id in self._slot_ids.items() if slot not in listed}
+        return (self.control_ids | nowhere | empty) - {self.eos_id}
 
     def pointer_id(self, position: int) -> int:
         """The token of the ``position``-th purchase (1..50), or of the target (0)."""

@@ -10,13 +10,14 @@ _CARD = """# The embedded narrator
 A Llama-shaped language model and its adapter ({millions:.1f} million parameters together; hidden {hidden},
 {n_layers} layers, {n_heads} heads of 64, {n_kv_heads} key-value heads, vocabulary {n_vocab}; the adapter
 is an MLP), trained from scratch by `python -m crs train-narrator`. It reads a shopper's history as soft
-tokens, one a purchase, and tells one of six narratives of it; products are named by pointer tokens only.
+tokens, one a purchase, and tells one of six narratives of it; products are named by pointer tokens only, and
+what the target's listing says is quoted by slot tokens that stand for it.
 
 ## Trained on
 * {n_narratives:,} reference narratives of {n_users:,} shoppers of the demo store: fictional, written by this
   project's own generator from its own word lists (`python -m crs demo`). Shoppers for validation and testing
   were kept apart.
-* Reading practice (name or describe a purchase){real}.
+* Reading practice (name or describe a purchase){real}.{retold}
 
 Nothing else: no pretrained weights, no review or narrative of a real person. {positions:,} positions in all.
 
@@ -28,8 +29,8 @@ share of nouns after a pointer that are foreseen. `python -m crs evaluate readin
 
 ## Meant for, and not
 The demo store and stores like it. It knows the demo's world and its turns of phrase; on real products it
-reads content only, and its sentences there are often wrong. It is no general language model and must not be
-used as a source of facts.
+reads content only. What it says of needs, persons and uses there is a guess by likeness. It is no general
+language model and must not be used as a source of facts.
 
 Licence: Apache-2.0.
 """
@@ -43,8 +44,17 @@ def model_card(training: Mapping[str, Any]) -> str:
     table = "\n".join(["| figure | value |", "|---|---|", *rows])
     real = " on the demo store"
     if training["real"]:
-        real += f", and on item texts of {training['real']}; the weights hold no sentence of it"
+        real += f", and on titles and listings of {training['real']}"
+    retold = ""
+    if training.get("n_retold"):
+        retold = (
+            f"\n* {training['n_retold']:,} narratives over those products, written by the same generator "
+            "around their nouns,\n  brands and listings. The items listed as `held_out_items` in "
+            f"`training.json` ({len(training['held_out_items'])}),\n"
+            "  all that some shoppers bought, were kept out of everything."
+        )
     return _CARD.format(
+        retold=retold,
         millions=training["n_parameters"] / 1e6,
         positions=training["settings"]["n_positions"],
         table=table,

@@ -41,10 +41,12 @@ class Settings:
     warm_up: float = 0.01
     word_weight: float = 0.3
     prefit_steps: int = 400
-    reading_share: float = 0.25
+    reading_share: float = 0.22  # of what is told of the bundle's own shoppers
     real_share: float = 0.1
-    content_only: float = 0.15
+    retold_share: float = 0.15
+    content_only: float = 0.12
     cf_only: float = 0.15
+    blind_target: float = 0.15  # both signals, but of the target only its CF
     seed: int = 0
     checkpoint_s: float = 240.0
     report_s: float = 900.0
@@ -150,19 +152,19 @@ def prefit(
     student: Learner, params: Sequence[torch.Tensor], material: Material, settings: Settings, run: Run
 ) -> None:
     """Fit ``params`` so that each row alone tells its item's words, before any speech."""
-    shelf, real_shelf, users = material.shelf, material.real_shelf, material.users
+    sources = [material.shelf.of(material.users), *([material.real_shelf] if material.real_shelf else [])]
     rng = np.random.default_rng(settings.seed)
     optimizer = torch.optim.AdamW(params, lr=3e-3, betas=(0.9, 0.97), weight_decay=0.0)
-    sources = [(shelf, users)] + ([(real_shelf, list(real_shelf.purchase_content))] if real_shelf else [])
     nothing = np.zeros(0, dtype=np.int32)
     scale = student.adapter.get_parameter("output_scale")
     for step in range(settings.prefit_steps):
-        source, people = sources[0] if step % 3 or len(sources) == 1 else sources[1]
+        source = sources[0] if step % 3 else sources[-1]
+        people = list(source.histories)
         rows, words = [], []
         for person in rng.choice(len(people), 24):
-            n_history = len(source.store.history(people[person]))
+            n_history = len(source.histories[people[person]])
             example = Example(people[person], n_history, -1, "", prompt=nothing, reply=nothing)
-            rows.append(mute(source.rows(example), "content" if source is real_shelf else "fused"))
+            rows.append(mute(source.rows(example), "content" if source is material.real_shelf else "fused"))
             words += source.row_words(example)
         soft = student.read(torch.from_numpy(np.concatenate(rows)))
         loss = student.word_loss(soft, words)

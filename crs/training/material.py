@@ -16,22 +16,33 @@ from crs.content import TextEncoder
 from crs.narrator.prompt import PromptTokenizer
 from crs.rows import purchase_rows
 from crs.training.examples import Example, Shelf, item_words, narrative_examples, reading_examples
+from crs.training.retold import retold_narratives
 from knowledge.errors import InputError
-from knowledge.types import Signals
+from knowledge.types import Interaction, Signals
 
 if TYPE_CHECKING:
     from crs.training.loop import Settings
 
+N_HELD_OUT, MIN_HELD_OUT_HISTORY = 100, 5  # real shoppers whose items are kept for measuring
+MAX_SHARE_HELD_OUT = 0.15  # of all items
+MIN_LEFT = 3  # purchases that a history must keep when items are taken out of it
+
 
 @dataclass(frozen=True)
 class Material:
-    """``examples`` of the shoppers ``users``, ``valid`` of others; ``real_shelf``: reading practice only."""
+    """What a run learns from, and the shoppers it is judged by.
+
+    ``examples`` of the shelf's train shoppers, ``valid`` of others. ``real_shelf``: real products, for
+    reading practice and ``retold`` narratives, without ``held_out_items``: all that some shoppers bought.
+    """
 
     users: list[str]
     shelf: Shelf
     real_shelf: Shelf | None
     examples: list[Example]
+    retold: list[Example]
     valid: list[Example]
+    held_out_items: list[str]
 
 
 def gather(
@@ -52,12 +63,34 @@ def gather(
     held_out = bundle.splits["valid"][: max(20, (max_users or 10**9) // 10)][:300]
     say(f"content rows of {len(users) + len(held_out)} shoppers")
     shelf = shelf_of(bundle, tokenizer, [*users, *held_out], encoder, cache_dir, say)
-    real_shelf = shelf_of(real, tokenizer, real.splits["train"], encoder, cache_dir, say) if real else None
-    examples = narrative_examples(bundle.store, tokenizer, frozenset(users))
+    narratives = list(bundle.store.narratives())
+    train_shelf, valid_shelf = shelf.of(users), shelf.of(held_out)
+    examples = narrative_examples(train_shelf, tokenizer, narratives)
     if not examples:
         raise InputError(bundle.path, "no narratives to learn from; build it from a store that has some")
-    valid = narrative_examples(bundle.store, tokenizer, frozenset(held_out))
-    return Material(users, shelf, real_shelf, examples, valid)
+    valid = narrative_examples(valid_shelf, tokenizer, narratives)
+    real_shelf, retold, held_out_items = None, [], frozenset[str]()
+    if real:
+        held_out_items = items_held_out(real)
+        real_shelf = shelf_of(
+            real, tokenizer, real.splits["train"], encoder, cache_dir, say, without=held_out_items
+        )
+        told = retold_narratives(bundle, real, real_shelf.histories)
+        retold = narrative_examples(real_shelf, tokenizer, told)
+    return Material(users, shelf, real_shelf, examples, retold, valid, sorted(held_out_items))
+
+
+def items_held_out(real: Bundle) -> frozenset[str]:
+    """All items of the first test shoppers with a history to speak of: nothing of theirs is learned from."""
+    histories = (real.store.history(user_id) for user_id in real.splits["test"])
+    long_ones = [history for history in histories if len(history) >= MIN_HELD_OUT_HISTORY]
+    held_out: set[str] = set()
+    for history in long_ones[:N_HELD_OUT]:
+        more = held_out | {purchase.item_id for purchase in history}
+        if len(more) > MAX_SHARE_HELD_OUT * len(real.store.items):
+            break
+        held_out = more
+    return frozenset(held_out)
 
 
 def shelf_of(
@@ -67,8 +100,13 @@ def shelf_of(
     encoder: TextEncoder,
     cache_dir: Path,
     say: Callable[[str], None],
+    *,
+    without: frozenset[str] = frozenset(),
 ) -> Shelf:
-    """The bundle's store with all rows that training needs; those of ``users`` are kept in ``cache_dir``."""
+    """The bundle's store with all rows that training needs; those of ``users`` are kept in ``cache_dir``.
+
+    Purchases of items in ``without`` are taken out of the histories, and users left with hardly any as well.
+    """
     last = [0.0]
 
     def progress(done: int, total: int) -> None:
@@ -77,13 +115,21 @@ def shelf_of(
             say(f"content rows {done}/{total}")
 
     rows = purchase_rows(bundle.store, encoder, cache_dir / "rows", progress, users=users)
-    items = list(bundle.store.items.values())
+    histories: dict[str, list[Interaction]] = {}
+    content: dict[str, np.ndarray] = {}
+    for user_id in users:
+        history = bundle.store.history(user_id)
+        kept = [i for i, purchase in enumerate(history) if purchase.item_id not in without]
+        if len(kept) == len(history) or len(kept) >= MIN_LEFT:
+            histories[user_id] = [history[i] for i in kept]
+            content[user_id] = rows[user_id][kept]
     return Shelf(
         bundle.store,
-        rows,
+        histories,
+        content,
         bundle.item_content,
         (bundle.item_factors / bundle.norm).astype(np.float32),
-        [item_words(tokenizer, item) for item in items],
+        [item_words(tokenizer, item) for item in bundle.store.items.values()],
     )
 
 
@@ -91,25 +137,32 @@ def draw(
     material: Material, tokenizer: PromptTokenizer, settings: Settings, rng: random.Random
 ) -> Iterator[tuple[Shelf, Example, Signals]]:
     """Narratives in a fresh order each pass, reading practice in between, signals muted at random."""
-    shelf, real_shelf, examples = material.shelf, material.real_shelf, material.examples
-    reading = reading_examples(shelf.store, tokenizer, material.users, rng)
+    shelf, real_shelf = material.shelf, material.real_shelf
+    narratives = _in_turn(material.examples, rng)
+    reading = reading_examples(shelf.of(material.users), tokenizer, rng)
     if real_shelf:
-        real_reading = reading_examples(real_shelf.store, tokenizer, list(real_shelf.purchase_content), rng)
-    order: list[Example] = []
+        real_reading = reading_examples(real_shelf, tokenizer, rng)
+        retold = _in_turn(material.retold, rng) if material.retold else real_reading
     while True:
-        if real_shelf and rng.random() < settings.real_share:
+        lot = rng.random()
+        if real_shelf and lot < settings.real_share:
             yield real_shelf, next(real_reading), "content"
             continue
-        if rng.random() < settings.reading_share:
-            example = next(reading)
-        else:
-            if not order:
-                order = rng.sample(examples, len(examples))
-            example = order.pop()
+        if real_shelf and lot < settings.real_share + settings.retold_share:
+            yield real_shelf, next(retold), "content"
+            continue
+        example = next(reading if rng.random() < settings.reading_share else narratives)
         lot = rng.random()
         signals: Signals = "fused"
         if lot < settings.content_only:
             signals = "content"
         elif lot < settings.content_only + settings.cf_only:
-            signals = "cf"
+            signals, example = "cf", example.seen_by_cf()
+        elif lot < settings.content_only + settings.cf_only + settings.blind_target:
+            example = example.seen_by_cf()
         yield shelf, example, signals
+
+
+def _in_turn(examples: list[Example], rng: random.Random) -> Iterator[Example]:
+    while True:
+        yield from rng.sample(examples, len(examples))

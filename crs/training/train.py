@@ -12,10 +12,11 @@ import torch
 from crs.adapter import AdapterKind
 from crs.bundle import Bundle
 from crs.content import Encoder, TextEncoder
+from crs.narrator.quotes import hide, quotable
 from crs.narrator.tokenizer import NarratorTokenizer
 from crs.training.card import model_card
 from crs.training.loop import CHECKPOINT, Run, Settings, fit, prefit
-from crs.training.material import gather
+from crs.training.material import gather, items_held_out
 from crs.training.muon import Muon
 from crs.training.student import Shape, Student
 
@@ -53,7 +54,7 @@ def train_narrator(
         bundle, real, tokenizer, encoder or Encoder(), max_users=max_users, cache_dir=cache_dir, say=say
     )
     student = Student(shape, tokenizer, settings.adapter)
-    optimizers = _optimizers(student, settings)
+    optimizers = optimizers_of(student, settings)
     run = Run(work_dir, say)
     run.resume(student, optimizers)
     say(
@@ -71,6 +72,8 @@ def train_narrator(
         "n_parameters": sum(p.numel() for p in student.parameters()),
         "n_users": len(material.users),
         "n_narratives": len(material.examples),
+        "n_retold": len(material.retold),
+        "held_out_items": material.held_out_items,
         "real": real_source or (real.name if real else ""),
         "held_out": report,
     }
@@ -95,19 +98,24 @@ def _tokenizer(path: Path, bundle: Bundle, real: Bundle | None, n_vocab: int) ->
         return NarratorTokenizer.load(path)
 
     def texts() -> Iterator[str]:
-        for i, narrative in enumerate(bundle.store.narratives()):
-            if i % 2 == 0:
-                yield narrative.text
+        users = frozenset(bundle.splits["train"])
+        for narrative in bundle.store.narratives():
+            if narrative.user_id in users:
+                target = bundle.store.items[narrative.target_id] if narrative.target_id else None
+                yield hide(narrative.text, target)
+        left_out = items_held_out(real) if real else frozenset[str]()
         for store in (bundle.store, *([real.store] if real else [])):
             for item in store.items.values():
-                yield " ".join((item.title, item.brand or "", *item.attributes.values(), *item.features))
+                if item.item_id not in left_out:
+                    yield " ".join((item.title, *item.attributes.values(), *quotable(item).values()))
 
     tokenizer = NarratorTokenizer.train(texts(), n_vocab)
     tokenizer.save(path)
     return tokenizer
 
 
-def _optimizers(student: Student, settings: Settings) -> list[torch.optim.Optimizer]:
+def optimizers_of(student: Student, settings: Settings) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the body, AdamW for all the rest."""
     matrices = [p for n, p in student.llm.model.layers.named_parameters() if p.ndim == 2]
     chosen = {id(p) for p in matrices}
     others = [p for p in student.parameters() if id(p) not in chosen]

@@ -26,6 +26,7 @@ def shelf(small_store: Store) -> Shelf:
     lengths = {user_id: len(small_store.history(user_id)) for user_id in small_store.user_ids}
     return Shelf(
         small_store,
+        {user_id: small_store.history(user_id) for user_id in small_store.user_ids},
         {user_id: rng.random((n, 384)).astype(np.float16) for user_id, n in lengths.items()},
         rng.random((n_items, 384)).astype(np.float32),
         rng.random((n_items, 128)).astype(np.float32),

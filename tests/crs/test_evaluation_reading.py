@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 
 from crs.bundle import Bundle, build_bundle
+from crs.evaluation.identify import N_SHOPPERS as N_AMONG
 from crs.evaluation.reading import (
-    N_AMONG,
     Said,
     identification,
     narrate_references,
     order_report,
     spread,
     strangers_rows,
-    stripped,
     swap_gap,
 )
 from crs.narrator.language_model import FakeLanguageModel
@@ -129,11 +128,6 @@ def test_every_narrative_has_its_own_seed(bundle: Bundle) -> None:
     assert len(set(reader.seeds)) == 2 * N_SHOPPERS
 
 
-def test_pointers_are_stripped_and_words_stay() -> None:
-    assert stripped("The [1] kettle, a [target] mug; [12] tea [x] [2]") == "The kettle, a mug; tea [x]"
-    assert stripped("") == ""
-
-
 def test_the_report_counts_by_hand(bundle: Bundle) -> None:
     reference = next(iter(bundle.store.narratives()))
     said = [
@@ -186,7 +180,10 @@ def lessons_of(n_histories: dict[str, list[int]], *, target: bool = False) -> di
     for user, lengths in n_histories.items():
         rows = rng.standard_normal((60, 512)).astype(np.float32)
         own = [np.concatenate([rows[:n], rows[59:]]) if target else rows[:n] for n in lengths]
-        lessons[user] = [Lesson(each, "purchase_reason", item, user) for each in own]
+        lessons[user] = [
+            Lesson(each, "purchase_reason", [Item("i", "I")] * (len(each) - target), item, user)
+            for each in own
+        ]
     return lessons
 
 

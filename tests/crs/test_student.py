@@ -48,6 +48,7 @@ def shelf(small_store: Store, tokenizer: NarratorTokenizer) -> Shelf:
     index = small_store.item_index
     return Shelf(
         small_store,
+        {u: small_store.history(u) for u in small_store.user_ids},
         {
             u: content[[index[i.item_id] for i in small_store.history(u)]].astype(np.float16)
             for u in small_store.user_ids
@@ -66,7 +67,7 @@ def student(tokenizer: NarratorTokenizer, adapter: AdapterKind = "mlp") -> Stude
 
 def examples(shelf: Shelf, tokenizer: NarratorTokenizer) -> list[Example]:
     """Histories of several lengths, one of them with a target."""
-    told = narrative_examples(shelf.store, tokenizer, frozenset(shelf.store.user_ids))
+    told = narrative_examples(shelf, tokenizer, shelf.store.narratives())
     return [replace(told[0], n_history=2), replace(told[1], target_row=4), told[2]]
 
 
@@ -138,7 +139,7 @@ def test_what_is_saved_is_a_narrator_folder(tokenizer: NarratorTokenizer, tmp_pa
 def test_the_report_sees_whether_rows_are_read(shelf: Shelf, tokenizer: NarratorTokenizer) -> None:
     drawn = [
         replace(each, reply=each.reply[: 2 + i % 9])  # one text for all would only be shuffled by a swap
-        for i, each in enumerate(narrative_examples(shelf.store, tokenizer, frozenset(shelf.store.user_ids)))
+        for i, each in enumerate(narrative_examples(shelf, tokenizer, shelf.store.narratives()))
     ]
     learner = student(tokenizer)
     with torch.no_grad():
@@ -155,13 +156,13 @@ def test_the_report_sees_whether_rows_are_read(shelf: Shelf, tokenizer: Narrator
 
 
 def test_the_target_is_not_swapped(shelf: Shelf, tokenizer: NarratorTokenizer) -> None:
-    told = narrative_examples(shelf.store, tokenizer, frozenset(shelf.store.user_ids))
+    told = narrative_examples(shelf, tokenizer, shelf.store.narratives())
     first_purchases = [replace(each, n_history=0, target_row=i) for i, each in enumerate(told)]
     assert reading_report(student(tokenizer), shelf, first_purchases, tokenizer, limit=8)["swap_gap"] == 0
 
 
 def test_reading_practice_names_or_describes(shelf: Shelf, tokenizer: NarratorTokenizer) -> None:
-    drawn = reading_examples(shelf.store, tokenizer, shelf.store.user_ids, random.Random(0))
+    drawn = reading_examples(shelf, tokenizer, random.Random(0))
     n_listed = 0
     for _ in range(60):
         each = next(drawn)
@@ -178,23 +179,34 @@ def test_reading_practice_names_or_describes(shelf: Shelf, tokenizer: NarratorTo
 
 
 def test_narratives_that_cannot_be_told_are_left_out(shelf: Shelf, tokenizer: NarratorTokenizer) -> None:
-    class Odd:
-        items, item_index = shelf.store.items, shelf.store.item_index
-
-        def narratives(self):  # type: ignore[no-untyped-def]
-            told = next(iter(shelf.store.narratives()))
-            yield told
-            yield replace(told, n_history=51)
-            yield replace(told, target_id="tape")
-            yield replace(told, task="purchase_reason")
-            yield replace(told, task="purchase_reason", target_id="tape")
-            yield replace(told, user_id="another")
-
-    kept = narrative_examples(Odd(), tokenizer, frozenset(["u00"]))  # type: ignore[arg-type]
+    told = next(iter(shelf.store.narratives()))
+    odd = [
+        told,
+        replace(told, n_history=51),
+        replace(told, target_id="tape"),
+        replace(told, task="purchase_reason"),
+        replace(told, task="purchase_reason", target_id="tape"),
+        replace(told, user_id="another"),
+    ]
+    kept = narrative_examples(shelf.of(["u00"]), tokenizer, odd)
     assert [(each.task, each.target_row >= 0) for each in kept] == [
         ("user_summary_brief", False),
         ("purchase_reason", True),
     ]
+
+
+def test_a_target_may_be_seen_by_its_cf_alone(shelf: Shelf, tokenizer: NarratorTokenizer) -> None:
+    told = replace(next(iter(shelf.store.narratives())), task="purchase_reason", target_id="tape")
+    (example,) = narrative_examples(shelf, tokenizer, [told])
+    blind = example.seen_by_cf()
+    rows, seen = shelf.rows(blind), shelf.rows(example)
+    np.testing.assert_array_equal(rows[:-1], seen[:-1])
+    np.testing.assert_array_equal(rows[-1, :128], seen[-1, :128])
+    assert not rows[-1, 128:].any() and seen[-1, 128:].any()
+    assert "[noun]" not in tokenizer.decode(blind.prompt.tolist())
+    assert "[noun]" in tokenizer.decode(example.prompt.tolist())
+    (about_nobody,) = narrative_examples(shelf, tokenizer, [next(iter(shelf.store.narratives()))])
+    assert about_nobody.seen_by_cf() is about_nobody
 
 
 @pytest.mark.parametrize(

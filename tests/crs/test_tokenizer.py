@@ -9,7 +9,7 @@ import pytest
 from crs.narrator.tokenizer import BOS, EOS, POINTERS, SAY, NarratorTokenizer, task_token
 from knowledge.errors import ModelError
 from knowledge.store import Store
-from knowledge.types import MAX_HISTORY, TASKS
+from knowledge.types import MAX_HISTORY, TASKS, Item
 
 WORDS = (
     "The kettle boils for tea, the green teapot keeps it warm. It cost $34.99! “Why not?” they said — once."
@@ -54,6 +54,15 @@ def test_a_pointer_is_one_token_with_the_space_before_it(tokenizer: NarratorToke
     assert len({tokenizer.pointer_id(k) for k in range(MAX_HISTORY + 1)}) == len(POINTERS) == 51
 
 
+def test_a_reply_quotes_its_target_by_slots(tokenizer: NarratorTokenizer) -> None:
+    ids = tokenizer.reply(
+        "the green [target] teapot", Item("t", "Pot", kind="teapot", attributes={"color": "green"})
+    )
+    assert tokenizer.decode(ids) == "the [color] [target] [noun]" and ids[-1] == tokenizer.eos_id
+    assert len(ids) == len(tokenizer.encode("the")) + 4
+    assert tokenizer.reply("the [3] kettle", None)[:-1] == tokenizer.encode("the [3] kettle")
+
+
 def test_what_points_nowhere_is_plain_text(tokenizer: NarratorTokenizer) -> None:
     pointers = {tokenizer.pointer_id(k) for k in range(MAX_HISTORY + 1)}
     assert not pointers & set(tokenizer.encode("[0] and [51] and [1 ] and [Target]"))
@@ -70,13 +79,15 @@ def test_control_tokens_are_one_token_and_are_never_text(tokenizer: NarratorToke
 
 
 def test_a_reply_may_hold_only_pointers_to_something(tokenizer: NarratorTokenizer) -> None:
-    banned = tokenizer.banned(2, target=False)
+    banned = tokenizer.banned(2, target=None)
     allowed = {k for k in range(MAX_HISTORY + 1) if tokenizer.pointer_id(k) not in banned}
     assert allowed == {1, 2}
     assert tokenizer.eos_id not in banned
     assert tokenizer.control_ids - {tokenizer.eos_id} <= banned
-    assert tokenizer.banned(2, target=True) == banned - {tokenizer.target_id}
-    assert not {tokenizer.pointer_id(k) for k in range(1, 51)} & tokenizer.banned(50, target=False)
+    pen = Item("p", "Pen", brand="Nib")
+    slots = {tokenizer.encode(slot)[0] for slot in ("[noun]", "[brand]")}
+    assert tokenizer.banned(2, target=pen) == banned - {tokenizer.target_id} - slots
+    assert not {tokenizer.pointer_id(k) for k in range(1, 51)} & tokenizer.banned(50, target=None)
 
 
 def test_the_vocabulary_holds_what_was_asked_for(tokenizer: NarratorTokenizer) -> None:

@@ -14,8 +14,8 @@ import torch
 from crs.adapter import SoftTokens
 from crs.bundle import Bundle, build_bundle
 from crs.narrator.tokenizer import NarratorTokenizer
-from crs.training.examples import narrative_examples
 from crs.training.loop import CHECKPOINT, Settings
+from crs.training.material import gather, items_held_out
 from crs.training.muon import orthogonal
 from crs.training.student import Shape, Student
 from crs.training.train import export_checkpoint, train_narrator
@@ -171,12 +171,36 @@ def test_real_products_and_a_causal_adapter(bundle_path: Path, tmp_path: Path) -
     assert (exported / "adapter.safetensors").read_bytes() == written
 
 
-def test_splits_share_no_user_and_examples_keep_to_theirs(bundle_path: Path, trained: Path) -> None:
+def test_splits_share_no_user_and_examples_keep_to_theirs(
+    bundle_path: Path, trained: Path, tmp_path: Path
+) -> None:
     bundle = Bundle.open(bundle_path)
     tokenizer = NarratorTokenizer.load(trained / "narrator" / "tokenizer.json")
     train = frozenset(bundle.splits["train"])
     assert not train & set(bundle.splits["test"])
-    assert {e.user_id for e in narrative_examples(bundle.store, tokenizer, train)} <= train
+    material = gather(
+        bundle, None, tokenizer, HashEncoder(), max_users=None, cache_dir=tmp_path, say=lambda _: None
+    )
+    assert {e.user_id for e in material.examples} <= train
+    assert material.valid and {e.user_id for e in material.valid} <= set(bundle.splits["valid"])
+
+
+def test_items_of_whole_shoppers_are_held_out(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "store", name="wide", format="test") as store:
+        for n in range(200):
+            store.add_item(Item(f"i{n}", f"Plain {KINDS[n % 5]} {n}"))
+        for u in range(30):
+            bought = [f"i{(6 * u + t) % 200}" for t in range(6)]
+            store.add_interactions([Interaction(f"u{u}", i, 1000 + t) for t, i in enumerate(bought)])
+    build_bundle(tmp_path / "store", tmp_path / "b", encoder=HashEncoder(), narrator=tmp_path / "none")
+    bundle = Bundle.open(tmp_path / "b")
+    held_out = items_held_out(bundle)
+    whole = [
+        user_id
+        for user_id in bundle.splits["test"]
+        if {purchase.item_id for purchase in bundle.store.history(user_id)} <= held_out
+    ]
+    assert whole and 0 < len(held_out) <= 30
 
 
 def test_a_store_without_narratives_is_refused(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ class NarrativeWriter:
         """All narratives of ``shopper``: three of the person, an endorsement, reasons of three purchases."""
         n = len(shopper.purchases)
         for task in ("user_summary_brief", "user_summary_long", "user_profile"):
-            text = self._text(task, "", lambda task=task: self._person_facts(task, shopper))  # type: ignore[misc]
+            text = self.text(task, "", lambda task=task: self._person_facts(task, shopper))  # type: ignore[misc]
             yield Narrative(shopper.user_id, task, text, n)
         if shopper.next_purchase is not None:
             yield self._about(shopper, "product_endorsement", n, shopper.next_purchase)
@@ -73,7 +73,7 @@ class NarrativeWriter:
     def _about(self, shopper: Shopper, task: Task, n_history: int, purchase: Purchase) -> Narrative:
         owner = "your" if task == "product_endorsement" else "their"
         history = shopper.purchases[:n_history]
-        text = self._text(
+        text = self.text(
             task, purchase.cause.name, lambda: purchase_facts(shopper, history, purchase, owner, self._rng)
         )
         return Narrative(
@@ -84,7 +84,7 @@ class NarrativeWriter:
         facts = shopper_facts(shopper, self._rng)
         return profile_facts(shopper, facts) if task == "user_profile" else facts
 
-    def _text(self, task: Task, cause: str, facts: Callable[[], dict[str, Fact]]) -> str:
+    def text(self, task: Task, cause: str, facts: Callable[[], dict[str, Fact]]) -> str:
         """A text of the right length that was not told before, or what came nearest in some attempts."""
         low, high = WORDS[task]
         task_grammar = grammar(task)

@@ -1,0 +1,196 @@
+"""What a narrative is held against: the purchases, the target, and the words that the store uses."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from crs.narrator.nouns import noun_of
+from knowledge.demo.words import WORDS_DIR, load_words, read_toml
+from knowledge.types import TARGET_POINTER, Item, Task
+
+# Looks that every shop speaks of, whether or not its listings name them as attributes.
+_COLORS = """black white gray red blue green yellow orange purple violet pink brown beige navy teal
+    turquoise gold silver ivory cream maroon burgundy charcoal khaki olive lavender magenta tan"""
+_MATERIALS = """leather cotton wool linen silk velvet denim canvas suede steel aluminum copper brass bamboo
+    ceramic porcelain glass plastic rubber silicone nylon polyester oak walnut marble cork"""
+_SPELT_ALIKE = {"grey": "gray", "colour": "color", "aluminium": "aluminum"}
+REASONS: frozenset[Task] = frozenset({"purchase_reason", "purchase_reason_explanation"})
+_WORD = re.compile(r"[a-z0-9]+(?:['’.-][a-z0-9]+)*")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+MAX_PHRASE_WORDS = 6  # of a color, a material, a size or a noun
+_MAX_FEATURE_WORDS = 14  # a longer "feature" of a listing is a paragraph that nobody repeats by chance
+
+
+@dataclass(frozen=True)
+class StoreWords:
+    """The words by which a store's listings call things, in lower case but for brands.
+
+    ``looks``: a color, material, size ... -> the names of the attributes it is a value of. ``nouns``: kinds,
+    in singular and plural. ``brands`` and ``features`` are filed under their first and their first two
+    words, the longest first. ``departments``: what goods are called -> the department they are sold in.
+    """
+
+    looks: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    nouns: frozenset[str] = frozenset()
+    brands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    features: Mapping[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
+    departments: Mapping[str, str] = field(default_factory=dict)
+
+    @functools.cached_property
+    def look_ends(self) -> frozenset[str]:
+        """The last words of looks, by which most words are told to be none."""
+        return frozenset(look.split()[-1] for look in self.looks)
+
+    @classmethod
+    def of(cls, items: Iterable[Item]) -> StoreWords:
+        """The words of all these listings; built once for a store."""
+        looks: dict[str, set[str]] = {color: {"color"} for color in _COLORS.split()}
+        for material in _MATERIALS.split():
+            looks.setdefault(material, set()).add("material")
+        nouns: set[str] = set()
+        brands: dict[str, set[str]] = {}
+        features: dict[tuple[str, ...], set[str]] = {}
+        departments: set[str] = set()
+        for item in items:
+            nouns.add(noun_of(item))
+            departments.add(item.department or "")
+            for name, value in item.attributes.items():
+                words = " ".join(words_of(value))
+                if words and len(words.split()) <= MAX_PHRASE_WORDS and not words.isdigit():
+                    looks.setdefault(words, set()).add(one_spelling(name))
+            if item.brand and is_name(item.brand):
+                brands.setdefault(item.brand.split()[0], set()).add(item.brand)
+            for feature in item.features:
+                words = " ".join(words_of(feature))
+                if 2 <= len(words.split()) <= _MAX_FEATURE_WORDS:
+                    features.setdefault(tuple(words.split()[:2]), set()).add(words)
+        return cls(
+            looks={look: frozenset(names) for look, names in looks.items()},
+            nouns=frozenset(form for noun in nouns for form in noun_forms(noun)),
+            brands={first: _longest_first(names) for first, names in brands.items()},
+            features={first: _longest_first(told) for first, told in features.items()},
+            departments=_department_phrases(departments - {""}),
+        )
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that is known when a narrative is told; ``items`` are the purchases, oldest first: [1] is
+    ``items[0]``.
+
+    ``stars``: the stars (1 to 5) that the shopper gave each, or None; left out, none is known.
+    """
+
+    items: Sequence[Item]
+    task: Task = "user_summary_long"
+    target: Item | None = None
+    stars: Sequence[float | None] = ()
+    words: StoreWords = field(default_factory=StoreWords, repr=False)
+
+    def item_of(self, pointer: str) -> Item | None:
+        """The product that a pointer's text stands for, None when it points nowhere."""
+        return self.item_at(position_of(pointer))
+
+    def item_at(self, position: int) -> Item | None:
+        """The ``position``-th purchase, counted from 1; the target at 0."""
+        if position == 0:
+            return self.target
+        return self.items[position - 1] if position <= len(self.items) else None
+
+    def stars_at(self, position: int) -> float | None:
+        """The stars of the ``position``-th purchase; the target has none yet."""
+        return self.stars[position - 1] if 1 <= position <= len(self.stars) else None
+
+
+def position_of(pointer: str) -> int:
+    """k for ``[k]``, 0 for the target's pointer, beyond every history for a pointer that cannot be."""
+    if pointer == TARGET_POINTER:
+        return 0
+    return int(pointer[1:-1]) or 10**9  # "[0]" is no purchase and not the target either
+
+
+def one_spelling(word: str) -> str:
+    """American English of a word that is also spelt otherwise."""
+    return _SPELT_ALIKE.get(word, word)
+
+
+def words_of(text: str) -> list[str]:
+    """The words of ``text`` in lower case, one spelling for each."""
+    return [one_spelling(word) for word in _WORD.findall(text.lower())]
+
+
+def word_spans(text: str) -> list[tuple[str, int]]:
+    """The words as `words_of` gives them, each with where it starts in ``text``."""
+    return [(one_spelling(found[0]), found.start()) for found in _WORD.finditer(text.lower())]
+
+
+def listing_words(item: Item) -> frozenset[str]:
+    """Every word of the item's listing."""
+    return frozenset(listing_text(item).split())
+
+
+def listing_text(item: Item) -> str:
+    """The item's listing as its words with one space between, and one at either end."""
+    return _plain(_listing(item))
+
+
+def listed_numbers(item: Item) -> frozenset[str]:
+    """Every number of the item's listing, without the commas of thousands."""
+    return _numbers(_listing(item) + ("" if item.price is None else f" {item.price:.2f} {item.price:g}"))
+
+
+def attribute_words(item: Item, names: Iterable[str]) -> str:
+    """The values of the item's attributes of these names, as words with a space at either end; "" without
+    any."""
+    values = [value for name, value in item.attributes.items() if one_spelling(name) in names]
+    return _plain(" . ".join(values)) if any(values) else ""
+
+
+@functools.lru_cache(maxsize=4096)  # an item is no key: its attributes are a mapping
+def _plain(text: str) -> str:
+    return f" {' '.join(words_of(text))} "
+
+
+@functools.lru_cache(maxsize=4096)
+def _numbers(text: str) -> frozenset[str]:
+    return frozenset(number.replace(",", "") for number in _NUMBER.findall(text))
+
+
+def _listing(item: Item) -> str:
+    parts = (item.title, item.description, item.kind or "", item.brand or "")
+    return " . ".join((*parts, *item.attributes.values(), *item.features))
+
+
+@functools.lru_cache(maxsize=8192)
+def noun_forms(noun: str) -> frozenset[str]:
+    """A noun in singular and plural, as far as endings tell: "shelf" -> shelf, shelves, ..."""
+    noun = noun.lower()
+    last = noun.split()[-1]
+    stems = {last, last + "s", last + "es", last.removesuffix("s"), last.removesuffix("y") + "ies"}
+    stems |= {last.removesuffix("fe") + "ves", last.removesuffix("f") + "ves", last.removesuffix("ies") + "y"}
+    stems.add(last.removesuffix("es") if last.endswith(("shes", "ches", "xes", "sses")) else last)
+    head = noun.removesuffix(last)
+    return frozenset(head + stem for stem in stems if stem)
+
+
+def is_name(brand: str) -> bool:
+    """Whether a brand can be told from a common word where it stands: it has a capital or a digit, and
+    length."""
+    return len(brand) > 1 and any(letter.isupper() or letter.isdigit() for letter in brand)
+
+
+def _longest_first(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(texts, key=lambda text: (-len(text), text)))
+
+
+def _department_phrases(departments: Iterable[str]) -> dict[str, str]:
+    """What the demo's narratives call the goods of these departments, and the departments' own names."""
+    things = read_toml(WORDS_DIR / "phrases" / "departments.toml")["things"]
+    file_of = {name: file for file, name in load_words().departments.items()}
+    phrases = {name.lower(): name for name in departments}
+    return phrases | {
+        phrase.lower(): name for name in departments for phrase in things.get(file_of.get(name, ""), ())
+    }

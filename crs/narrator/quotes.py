@@ -1,0 +1,91 @@
+"""Quoting a listing by pointing at it: slots that stand for what a product's listing says, word for word.
+
+As a pointer is shown as a product's name, so a slot is shown as a fact of the target's listing. The narrator
+says where a fact goes and never spells it, so a brand, a price or a feature is as listed or is not said.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from crs.narrator.nouns import is_plural, noun_of
+from knowledge.types import TARGET_POINTER, Item
+
+NOUN, BRAND, COLOR, MATERIAL, PRICE = "[noun]", "[brand]", "[color]", "[material]", "[price]"
+FEATURES = ("[feature1]", "[feature2]", "[feature3]")
+SLOTS = (NOUN, BRAND, COLOR, MATERIAL, PRICE, *FEATURES)
+
+_SLOT = re.compile("|".join(re.escape(slot) for slot in SLOTS))
+_STARTS_SENTENCE = re.compile(r"(?:^|[.!?:]\s+)$")
+_SEGMENT_ENDS = re.compile(r"[;|()\[\]]+|,(?!\d)|\s[-–—]\s")
+_SENTENCE_ENDS = re.compile(r"[.!?;](?:\s|$)")
+_QUOTING = (
+    ('is listed as "{}"', 'are listed as "{}"'),
+    ('is described as "{}"', 'are described as "{}"'),
+    ('is sold as "{}"', 'are sold as "{}"'),
+)
+
+
+def quotable(item: Item) -> dict[str, str]:
+    """What may be quoted of ``item``: slot -> text, in the order of `SLOTS`; without what is not listed."""
+    features = item.features[: len(FEATURES)] or _phrases(item)
+    told = {
+        NOUN: noun_of(item),
+        BRAND: item.brand or "",
+        COLOR: item.attributes.get("color", ""),
+        MATERIAL: item.attributes.get("material", ""),
+        PRICE: "" if item.price is None else dollars(item.price),
+        **dict(zip(FEATURES, features, strict=False)),
+    }
+    return {slot: text for slot, text in told.items() if text}
+
+
+def dollars(price: float) -> str:
+    """As the narratives write a price: "$12" or "$12.49"."""
+    return f"${price:.0f}" if price == int(price) else f"${price:.2f}"
+
+
+def fill(text: str, item: Item | None) -> str:
+    """``text`` with every slot replaced by what the listing of ``item`` says; an empty one vanishes."""
+    told: Mapping[str, str] = quotable(item) if item else {}
+
+    def quote(found: re.Match[str]) -> str:
+        fact = told.get(found[0], "")
+        return _capital(fact) if _STARTS_SENTENCE.search(text[: found.start()]) else fact
+
+    return _SLOT.sub(quote, text)
+
+
+def hide(text: str, item: Item | None) -> str:
+    """The reverse of `fill`: ``text`` with the quotable facts of ``item`` as slots; `fill` gives it back."""
+    if item is None:
+        return text
+    told = quotable(item)
+    noun = told.pop(NOUN, "")
+    for slot, fact in sorted(told.items(), key=lambda entry: -len(entry[1])):
+        # A color before another purchase's pointer is that purchase's, even where both are alike.
+        stop = r"(?!\w)(?! \[\d)(?! \w+ \[\d)" if slot in (COLOR, MATERIAL) else r"(?!\w)"
+        for form in dict.fromkeys((fact, _capital(fact))):
+            text = re.sub(r"(?<![\w\[])" + re.escape(form) + stop, slot, text)
+    if noun:
+        text = re.sub(re.escape(f"{TARGET_POINTER} {noun}") + r"\b", f"{TARGET_POINTER} {NOUN}", text)
+    return text
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _phrases(item: Item) -> tuple[str, ...]:
+    """Up to three phrases of a real listing, quoted as such, so that any of them fits into a sentence."""
+    parts = _SEGMENT_ENDS.split(item.title)[1:] + _SENTENCE_ENDS.split(item.description)
+    own = {(item.brand or "").lower(), item.title.lower()}
+    kept: dict[str, str] = {}
+    for part in (part.strip(" .:*\"'") for part in parts):
+        if 2 <= len(part.split()) <= 8 and len(part) <= 60 and '"' not in part and part.lower() not in own:
+            kept.setdefault(part.lower(), part)
+    plural = is_plural(noun_of(item))
+    return tuple(
+        forms[plural].format(part) for forms, part in zip(_QUOTING, list(kept.values())[:3], strict=False)
+    )

@@ -1,0 +1,83 @@
+"""Quoting a listing by slots: what may be quoted, and that hiding and filling undo each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from crs.narrator.quotes import SLOTS, dollars, fill, hide, quotable
+from knowledge.store import Store
+from knowledge.types import Item
+
+KETTLE = Item(
+    "k",
+    "Brindle Copper Kettle",
+    brand="Brindle",
+    price=34.5,
+    kind="kettle",
+    attributes={"color": "copper", "material": "steel", "lid": "flat"},
+    features=("boils fast", "rests cool", "pours clean", "never quoted"),
+)
+FOLDERS = Item(
+    "f",
+    "Acme Folders, Acme, Letter Size, Pack of 25, 1,000 Sheets - Made to last (Assorted Colors)",
+    brand="Acme",
+    description="Holds up to 50 pages each. Good.",
+)
+
+
+def test_what_is_listed_may_be_quoted() -> None:
+    told = quotable(KETTLE)
+    assert tuple(told) == SLOTS
+    assert list(told.values()) == [
+        "kettle", "Brindle", "copper", "steel", "$34.50", "boils fast", "rests cool", "pours clean",
+    ]  # fmt: skip
+    assert quotable(Item("i", "Pen", brand="")) == {"[noun]": "pen"}
+
+
+def test_a_real_title_is_quoted_in_segments_as_what_it_is() -> None:
+    told = quotable(FOLDERS)
+    assert told["[feature1]"] == 'are listed as "Letter Size"'
+    assert told["[feature2]"] == 'are described as "Pack of 25"'
+    assert told["[feature3]"] == 'are sold as "1,000 Sheets"'
+
+
+def test_short_or_repeated_segments_are_not_features() -> None:
+    told = quotable(replace(FOLDERS, title="Acme Folder, Acme, Red, holds UP to 50 pages each"))
+    assert told["[feature1]"] == 'is listed as "holds UP to 50 pages each"'
+    assert "[feature2]" not in told
+
+
+@pytest.mark.parametrize(
+    ("slots", "text"),
+    [
+        ("A [color] [target] [noun] by [brand].", "A copper [target] kettle by Brindle."),
+        ("It [feature1], for [price].", "It boils fast, for $34.50."),
+        ("It is good. [material] in [color].", "It is good. Steel in copper."),
+        # The color before another purchase is that purchase's, and so is its noun.
+        ("The copper [3] kettle, the [target] [noun].", "The copper [3] kettle, the [target] kettle."),
+        ("Copperware by Brindleton", "Copperware by Brindleton"),
+    ],
+)
+def test_hiding_and_filling_undo_each_other(slots: str, text: str) -> None:
+    assert fill(slots, KETTLE) == text
+    assert hide(text, KETTLE) == slots
+
+
+def test_what_is_not_listed_vanishes() -> None:
+    assert fill("by [brand].", Item("i", "Pen")) == "by ."
+    assert fill("[noun]", None) == ""
+    assert hide("the kettle", None) == "the kettle"
+
+
+def test_demo_narratives_survive(demo_store: Store) -> None:
+    told = [(n.text, demo_store.items[n.target_id]) for n in demo_store.narratives() if n.target_id]
+    hidden = [hide(text, item) for text, item in told]
+    assert [fill(text, item) for text, (_, item) in zip(hidden, told, strict=True)] == [t for t, _ in told]
+    assert sum("[noun]" in text for text in hidden) > 0.9 * len(hidden)
+
+
+@pytest.mark.parametrize(("price", "said"), [(12.0, "$12"), (12.5, "$12.50"), (0.99, "$0.99")])
+def test_prices_read_as_in_narratives(price: float, said: str) -> None:
+    assert dollars(price) == said

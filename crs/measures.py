@@ -58,4 +58,5 @@ def reference_lesson(narrative: Narrative, bundle: Bundle, rows: FusedRows) -> L
     history = bundle.store.history(narrative.user_id)[: narrative.n_history]
     target = bundle.store.items[narrative.target_id] if narrative.target_id else None
     items = [bundle.store.items[purchase.item_id] for purchase in history]
-    return Lesson(rows.of(history, target), narrative.task, items, target, narrative.text)
+    stars = [purchase.rating for purchase in history]
+    return Lesson(rows.of(history, target), narrative.task, items, stars, target, narrative.text)

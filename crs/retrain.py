@@ -210,7 +210,8 @@ def _rated_lesson(rating: Rating, bundle: Bundle, rows: FusedRows) -> Lesson:
     if target is not None and rating.task in REASONS:
         history = before_purchase(history, target.item_id)
     items = [store.items[purchase.item_id] for purchase in history]
-    return Lesson(rows.of(history, target), rating.task, items, target, rating.text)
+    stars = [purchase.rating for purchase in history]
+    return Lesson(rows.of(history, target), rating.task, items, stars, target, rating.text)
 
 
 def _stage(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:

@@ -27,7 +27,7 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class Lesson:
-    """A text to be told of ``history`` (oldest first) and perhaps a target.
+    """A text to be told of ``history`` (oldest first), its ``stars``, and perhaps a target.
 
     ``rows`` float32 (n_soft, 512), the target's last where there is one.
     """
@@ -35,6 +35,7 @@ class Lesson:
     rows: np.ndarray
     task: Task
     history: Sequence[Item]
+    stars: Sequence[float | None]
     target: Item | None
     text: str
 
@@ -112,7 +113,7 @@ class TunableNarrator:
         places = [*range(1, len(lesson.history) + 1), *([0] if lesson.target is not None else [])]
         soft = self._adapter(torch.from_numpy(lesson.rows)[None])[0]
         soft = soft + torch.from_numpy(self._pointer_rows[places])
-        asked = question(self._tokenizer, lesson.task, lesson.target, tally(lesson.history))
+        asked = question(self._tokenizer, lesson.task, lesson.target, tally(lesson.history, lesson.stars))
         reply = torch.tensor(self._tokenizer.reply(lesson.text, lesson.target))
         embed = self._model.get_input_embeddings()
         inputs = torch.cat(

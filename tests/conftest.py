@@ -23,6 +23,11 @@ from knowledge.types import Interaction, Item, Narrative
 DATA_DIR = Path(os.environ.get("RACONTEUR_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 
+def items_of(store: Store, user_id: str) -> list[Item]:
+    """What the user bought, oldest first."""
+    return [store.items[purchase.item_id] for purchase in store.history(user_id)]
+
+
 class WordEncoder:
     """Stands in for crs.content.Encoder: hashed bags of words, so that shared words mean nearness."""
 

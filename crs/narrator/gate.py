@@ -27,7 +27,7 @@ from crs.narrator.evidence import (
 )
 from crs.narrator.rules import Said, shows
 from crs.narrator.sentence import MARK, POINTER, Mention, Sentence, names_kind, read
-from knowledge.types import Item
+from knowledge.types import TARGET_POINTER, Item
 
 __all__ = ["POINTER", "Claim", "check", "loops", "position_of"]
 
@@ -84,7 +84,14 @@ def check(text: str, evidence: Evidence) -> list[Claim]:
 
 
 def loops(sentence: str, told: str) -> bool:
-    """Whether ``sentence`` repeats one of ``told``, or says some four words in a row for the third time."""
+    """Whether ``sentence`` goes round in circles.
+
+    It does when it repeats one of ``told``, says some four words in a row a third time, names a purchase
+    twice, or links something with itself ("softness and softness").
+    """
+    purchases = [each for each in POINTER.findall(sentence) if each != TARGET_POINTER]
+    if len(set(purchases)) < len(purchases) or _WITH_ITSELF.search(sentence):
+        return True
     new, old = _plain_words(sentence), _plain_words(told)
     if len(new) > 2 and " ".join(new) in (
         " ".join(_plain_words(each)) for each in re.split(r"(?<=[.!?])\s", told)
@@ -92,6 +99,10 @@ def loops(sentence: str, told: str) -> bool:
         return True
     grams = Counter(_grams(old + new))
     return any(grams[gram] >= _TOO_OFTEN for gram in _grams(new))
+
+
+# "softness and softness", "Practical, practical"; idioms and short words may well come twice ("on and on").
+_WITH_ITSELF = re.compile(r"\b(?!again\b|through\b)(\w[\w' -]{4,})(?:,| and| or) \1\b", re.IGNORECASE)
 
 
 def _plain_words(text: str) -> list[str]:

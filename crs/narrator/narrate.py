@@ -162,7 +162,7 @@ class Narrator:
         return [
             self._tokenizer.head,
             self._soft_tokens(rows, positions),
-            question(self._tokenizer, evidence.task, target, tally(evidence.items)),
+            question(self._tokenizer, evidence.task, target, tally(evidence.items, evidence.stars)),
         ]
 
     def _stream(

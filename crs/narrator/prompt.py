@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -9,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crs.narrator.quotes import quotable
-from knowledge.types import Item, Task
+from knowledge.types import Item, Task, pointer
+
+_BRACKETS = re.compile(r"[\[\]<>|]")
 
 
 class PromptTokenizer(Protocol):
@@ -50,11 +54,26 @@ class PromptTokenizer(Protocol):
         ...
 
 
-def tally(history: Sequence[Item]) -> str:
-    """How much was bought, in words for the prompt: what soft tokens are poor at is told outright."""
-    departments = {item.department for item in history if item.department}
-    told = f"{len(history)} purchases"
-    return f"{told} in {len(departments)} departments" if departments else told
+def tally(history: Sequence[Item], stars: Sequence[float | None] = ()) -> str:
+    """What is counted or given by the shopper rather than read, in words: soft tokens are poor at it.
+
+    How much was bought and where, which purchases earned five, four, or at most two stars, and the dearest.
+    ``stars``: of each purchase, or nothing.
+    """
+    told = [f"{len(history)} purchases"]
+    departments = Counter(item.department for item in history if item.department)
+    if departments:
+        told[0] += f" in {len(departments)} departments"
+        # A department is a listing's word, and a bracket in it could pass for a pointer.
+        told.append(_BRACKETS.sub("", "most of " + ", then ".join(n for n, _ in departments.most_common(2))))
+    for word, low, high in (("loved", 5.0, 5.0), ("liked", 4.0, 4.99), ("disliked", 1.0, 2.0)):
+        rated = [k for k, given in enumerate(stars, start=1) if given is not None and low <= given <= high]
+        if rated:
+            told.append(" ".join([word, *map(pointer, rated)]))
+    prices = [item.price or 0.0 for item in history]
+    if any(prices):
+        told.append(f"dearest {pointer(prices.index(max(prices)) + 1)}")
+    return "; ".join(told)
 
 
 def question(

@@ -108,12 +108,15 @@ class NarratorTokenizer:
 
     def ask(self, task: Task, listing: Mapping[str, str], note: str = "") -> list[int]:
         """The token ids after the soft rows: task, note, each fact behind its slot, and the word to speak."""
-        ids = [self.task_id(task), *self._plain(note)[:MAX_NOTE_TOKENS]]
+        ids = [self.task_id(task), *self._note(note)[:MAX_NOTE_TOKENS]]
         for slot, fact in listing.items():
             if slot in self._slot_ids:
                 ids.append(self._slot_ids[slot])
             ids += self._plain(" " + fact)[:MAX_FACT_TOKENS]
         return [*ids, self.say_id]
+
+    def _note(self, note: str) -> list[int]:
+        return [i for i in self.encode(note) if i not in self.control_ids]
 
     def _plain(self, text: str) -> list[int]:
         # A listing may spell out "[3]" or a control token; in a prompt it would be one.

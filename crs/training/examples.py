@@ -115,7 +115,8 @@ def narrative_examples(
         target = shelf.store.items[narrative.target_id] if narrative.target_id else None
         if (target is None) == (narrative.task in TARGET_TASKS):
             continue
-        note = tally(shelf.items(narrative.user_id)[: narrative.n_history])
+        history = shelf.histories[narrative.user_id][: narrative.n_history]
+        note = tally([shelf.store.items[i.item_id] for i in history], [i.rating for i in history])
         blind = np.asarray(tokenizer.ask(narrative.task, {}, note), np.int32) if target else None
         examples.append(
             Example(

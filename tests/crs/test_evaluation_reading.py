@@ -181,7 +181,7 @@ def lessons_of(n_histories: dict[str, list[int]], *, target: bool = False) -> di
         rows = rng.standard_normal((60, 512)).astype(np.float32)
         own = [np.concatenate([rows[:n], rows[59:]]) if target else rows[:n] for n in lengths]
         lessons[user] = [
-            Lesson(each, "purchase_reason", [Item("i", "I")] * (len(each) - target), item, user)
+            Lesson(each, "purchase_reason", [Item("i", "I")] * (len(each) - target), [], item, user)
             for each in own
         ]
     return lessons

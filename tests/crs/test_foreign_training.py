@@ -29,7 +29,7 @@ from crs.training.foreign import FOREIGN_SETTINGS, train_foreign_adapter
 from crs.training.loop import CHECKPOINT
 from crs.tuning import Lesson, TunableNarrator
 from knowledge.errors import ModelError
-from tests.conftest import WordEncoder
+from tests.conftest import WordEncoder, items_of
 from tests.crs.foreign_folders import write_llm
 
 SETTINGS = replace(FOREIGN_SETTINGS, n_positions=14_000, batch_positions=260, prefit_steps=100, other_lr=4e-3)
@@ -184,7 +184,7 @@ def test_the_gguf_given_at_training_is_served(
 
 def test_it_learns_from_ratings_too(bundle: Bundle, tmp_path: Path) -> None:
     rows = FusedRows(bundle, WordEncoder()).of(bundle.store.history("u00"))
-    lesson = Lesson(rows, "user_profile", None, "Tea, the [1] kettle.")
+    lesson = Lesson(rows, "user_profile", items_of(bundle.store, "u00"), [], None, "Tea, the [1] kettle.")
     narrator = TunableNarrator(bundle.narrator_dir)
     untaught = narrator.loss([lesson])
     narrator.tune([lesson], [], n_steps=8)

@@ -243,6 +243,11 @@ def test_the_wordings_are_lower_case_as_the_skeleton_is() -> None:
         ("They look for good value first.", "They look for good value. They look for looks.", False),
         ("They look for good value.", "Ah, they look for good jam. Or they look for good tea.", True),
         ("a b c d", "a b c d e. a b c d f.", True),
+        ("From the [1] pen to their [1] pen they buy.", "", True),
+        ("The [1] pen goes with the [target] ink, the [target] ink with all.", "The [1] pen.", False),
+        ("They value softness and softness.", "", True),
+        ("Practical, practical shopper", "", True),
+        ("They return to it again and again, through and through, on and on.", "", False),
     ],
 )  # fmt: skip
 def test_loops_are_refused(sentence: str, told: str, is_loop: bool) -> None:

@@ -45,8 +45,20 @@ def test_a_question_is_task_note_listing_and_the_word_to_speak(tokenizer: Narrat
 def test_what_was_bought_is_counted() -> None:
     tent = Item("t", "Tent", department="Outdoors")
     mug = Item("m", "Mug", department="Kitchen")
-    assert tally([tent, mug, tent]) == "3 purchases in 2 departments"
-    assert tally([KETTLE]) == "1 purchases"
+    assert tally([tent, mug, tent]) == "3 purchases in 2 departments; most of Outdoors, then Kitchen"
+    assert tally([tent]) == "1 purchases in 1 departments; most of Outdoors"
+
+
+def test_stars_and_the_dearest_are_told_by_their_pointers() -> None:
+    pot = replace(KETTLE, price=90.0)
+    told = tally([KETTLE, pot, KETTLE, KETTLE, KETTLE], [5.0, 4.5, 2.0, 3.0, None])
+    assert told == "5 purchases; loved [1]; liked [2]; disliked [3]; dearest [2]"
+
+
+def test_a_department_cannot_point(tokenizer: NarratorTokenizer) -> None:
+    sly = Item("s", "Sly", department="Toys [3]<eos>")
+    asked = question(tokenizer, "user_profile", None, tally([sly])).tolist()
+    assert tokenizer.pointer_id(3) not in asked and tokenizer.eos_id not in asked
 
 
 def test_long_facts_and_notes_are_cut(tokenizer: NarratorTokenizer) -> None:

@@ -12,7 +12,7 @@ from crs.tuning import Lesson, TunableNarrator
 from crs.versions import in_use, versions_dir
 from knowledge.errors import BundleError, ModelError
 from knowledge.feedback import FeedbackLog, Rating
-from tests.conftest import WordEncoder
+from tests.conftest import WordEncoder, items_of
 
 
 def rating(user_id: str, **fields: object) -> Rating:
@@ -182,7 +182,9 @@ def test_tuning_teaches_the_adapter_and_leaves_the_language_model(
     store = small_narrating_bundle.store
     rows = FusedRows(small_narrating_bundle, WordEncoder())
     lessons = [
-        Lesson(rows.of(store.history(user)), "user_profile", None, f"kettle tea {user}")
+        Lesson(
+            rows.of(store.history(user)), "user_profile", items_of(store, user), [], None, f"kettle {user}"
+        )
         for user in ("u00", "u01")
     ]
     narrator = TunableNarrator(small_narrating_bundle.narrator_dir)
@@ -197,22 +199,27 @@ def test_tuning_teaches_the_adapter_and_leaves_the_language_model(
 
 def test_the_torch_narrator_is_the_served_one(small_narrating_bundle: Bundle, tmp_path: Path) -> None:
     """The loss here and the logits that llama.cpp serves are about one and the same model."""
-    from crs.narrator.prompt import question
+    from crs.narrator.evidence import Evidence
+    from crs.narrator.prompt import question, tally
     from crs.narrator.tokenizer import NarratorTokenizer
     from crs.storyteller import Storyteller
 
     bundle, history = small_narrating_bundle, small_narrating_bundle.store.history("u00")
+    items = items_of(bundle.store, "u00")
     target = bundle.store.items["tape"]
     rows = FusedRows(bundle, WordEncoder()).of(history, target)
     tokenizer = NarratorTokenizer.load(bundle.narrator_dir / "tokenizer.json")
-    loss = TunableNarrator(bundle.narrator_dir).loss([Lesson(rows, "product_endorsement", target, "")])
+    loss = TunableNarrator(bundle.narrator_dir).loss(
+        [Lesson(rows, "product_endorsement", items, [], target, "")]
+    )
     storyteller = Storyteller.open(bundle, WordEncoder(), tmp_path)
     try:
-        prompt = storyteller._narrator.prompt(rows, "product_endorsement", len(history), target)
+        evidence = Evidence(items, "product_endorsement", target)
+        prompt = storyteller._narrator.prompt(rows, evidence)
         logits = storyteller.model.logits(prompt).astype(np.float64)
     finally:
         storyteller.close()
-    assert len(prompt[2]) == len(question(tokenizer, "product_endorsement", target))
+    assert len(prompt[2]) == len(question(tokenizer, "product_endorsement", target, tally(items)))
     served = np.log(np.exp(logits - logits.max()).sum()) + logits.max() - logits[tokenizer.eos_id]
     assert loss == pytest.approx(served, abs=0.02)  # f16 weights there
 

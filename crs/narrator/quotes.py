@@ -10,13 +10,18 @@ import re
 from collections.abc import Mapping
 
 from crs.narrator.nouns import is_plural, noun_of
+from knowledge.demo.grammar import starts_with_vowel
 from knowledge.types import TARGET_POINTER, Item
 
 NOUN, BRAND, COLOR, MATERIAL, PRICE = "[noun]", "[brand]", "[color]", "[material]", "[price]"
 FEATURES = ("[feature1]", "[feature2]", "[feature3]")
 SLOTS = (NOUN, BRAND, COLOR, MATERIAL, PRICE, *FEATURES)
 
-_SLOT = re.compile("|".join(re.escape(slot) for slot in SLOTS))
+# With the article before it, which must suit whatever is filled in.
+_SLOT = re.compile(
+    rf"(?:\b(?P<article>[Aa])n? (?P<between>(?:{re.escape(TARGET_POINTER)} )?))?"
+    rf"(?P<slot>{'|'.join(map(re.escape, SLOTS))})"
+)
 _STARTS_SENTENCE = re.compile(r"(?:^|[.!?:]\s+)$")
 _SEGMENT_ENDS = re.compile(r"[;|()\[\]]+|,(?!\d)|\s[-–—]\s")
 _SENTENCE_ENDS = re.compile(r"[.!?;](?:\s|$)")
@@ -51,7 +56,9 @@ def fill(text: str, item: Item | None) -> str:
     told: Mapping[str, str] = quotable(item) if item else {}
 
     def quote(found: re.Match[str]) -> str:
-        fact = told.get(found[0], "")
+        fact = told.get(found["slot"], "")
+        if found["article"]:
+            return f"{found['article']}{'n' if starts_with_vowel(fact) else ''} {found['between']}{fact}"
         return _capital(fact) if _STARTS_SENTENCE.search(text[: found.start()]) else fact
 
     return _SLOT.sub(quote, text)

@@ -43,8 +43,8 @@ class NarratorTokenizer:
         self.target_id = self._id(TARGET_POINTER)
         self._pointer_of[self.target_id] = 0
         self._id_of = {position: token_id for token_id, position in self._pointer_of.items()}
-        self._slot_ids = {slot: self._id(slot) for slot in SLOTS if tokenizer.token_to_id(slot) is not None}
-        self._spelt = {self._id(text): text for text in (*POINTERS, *self._slot_ids)}
+        self._slot_ids = {slot: self._id(slot) for slot in SLOTS}
+        self._spelt = {self._id(text): text for text in (*POINTERS, *SLOTS)}
         self.control_ids = frozenset(self._id(token) for token in _CONTROL)
         self.head = np.asarray([self.bos_id], dtype=np.int32)
         self.pointer_ids = frozenset(self._pointer_of)
@@ -110,9 +110,7 @@ class NarratorTokenizer:
         """The token ids after the soft rows: task, note, each fact behind its slot, and the word to speak."""
         ids = [self.task_id(task), *self._note(note)[:MAX_NOTE_TOKENS]]
         for slot, fact in listing.items():
-            if slot in self._slot_ids:
-                ids.append(self._slot_ids[slot])
-            ids += self._plain(" " + fact)[:MAX_FACT_TOKENS]
+            ids += [self._slot_ids[slot], *self._plain(" " + fact)[:MAX_FACT_TOKENS]]
         return [*ids, self.say_id]
 
     def _note(self, note: str) -> list[int]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from transformers.cache_utils import DynamicCache
 
 from crs.narrator.tokenizer import NarratorTokenizer
 from crs.training.batches import collate
 from crs.training.examples import Example, Shelf
 from crs.training.student import Student
+
+if TYPE_CHECKING:
+    from transformers.cache_utils import DynamicCache
 
 ROWS = 256  # sequences in a batch
 CANDIDATES = 64  # tokens that a draw looks at; a nucleus seldom holds more
@@ -75,6 +78,8 @@ def _sample_batch(
     generator: torch.Generator,
 ) -> list[list[int]]:
     """Replies of all samples, those of one example side by side."""
+    from transformers.cache_utils import DynamicCache
+
     inputs, mask = _prompts(student, tokenizer, shelf, [each.example for each in asked])
     cache = DynamicCache()
     hidden = _forward(student, inputs, mask, cache)

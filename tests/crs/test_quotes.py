@@ -65,6 +65,19 @@ def test_hiding_and_filling_undo_each_other(slots: str, text: str) -> None:
     assert hide(text, KETTLE) == slots
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("a [color] [target] [noun]", "an amber [target] urn"),
+        ("An [material] one", "A steel one"),
+        ("an [target] [noun]", "an [target] urn"),
+    ],
+)
+def test_articles_suit_what_is_filled_in(said: str, shown: str) -> None:
+    urn = replace(KETTLE, kind="urn", attributes={"color": "amber", "material": "steel"})
+    assert fill(said, urn) == shown
+
+
 def test_what_is_not_listed_vanishes() -> None:
     assert fill("by [brand].", Item("i", "Pen")) == "by ."
     assert fill("[noun]", None) == ""

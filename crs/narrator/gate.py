@@ -70,7 +70,7 @@ class Claim:
 
 def check(text: str, evidence: Evidence) -> list[Claim]:
     """Every claim of ``text``, one or more sentences, that is understood and can be decided."""
-    sentence = read(text, evidence)
+    sentence = read(text.strip(), evidence)  # a wording may ask for the sentence's start
     spent: list[tuple[int, int]] = []  # where numbers stand that are told of by the table
     return [
         *_pointers_and_nouns(sentence, evidence),

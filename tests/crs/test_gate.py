@@ -229,6 +229,12 @@ def test_how_a_shopper_rates_is_checked(text: str, holds: bool) -> None:
     assert [claim.holds for claim in check(f"All told, {text}.", SHOPPER)] == [holds]
 
 
+@pytest.mark.parametrize("space", ["", " "])
+def test_the_space_before_a_sentence_hides_no_claim(space: str) -> None:
+    said = f"{space}Among outdoor gear, the [1] kettle and their [3] mugs stand out."
+    assert wrong(said, SHOPPER) == ["department"]
+
+
 def test_the_wordings_are_lower_case_as_the_skeleton_is() -> None:
     assert all(wording == wording.lower() for row in TABLE for wording in row.wordings)
 

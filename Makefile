@@ -39,6 +39,10 @@ bench: setup  ## measure what is promised: start-up, first words, parts of a tur
 eval: setup  ## score the embedded bundle on its held-out shoppers
 	@$(PY) -m crs evaluate bundle
 	@$(PY) -m crs evaluate reading --out benchmarks/results/reading.json
+	@$(PY) -m crs evaluate faithfulness --out benchmarks/results/faithfulness_demo.json
+	@$(PY) -m crs evaluate narratives --out benchmarks/results/narratives_demo.json
+	@$(PY) -m crs analyze --out docs/analysis
+	@$(PY) -m benchmarks.samples
 	@$(PY) -m benchmarks.tables
 
 clean:  ## remove the virtual environment and caches; var/ (ratings, versions) stays

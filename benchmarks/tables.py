@@ -17,6 +17,8 @@ from typing import Any
 from crs.evaluation.narratives.report import table_rows
 
 RESULTS = Path("benchmarks/results")
+ANALYSIS = Path("docs/analysis")  # what `analyze` drew and measured
+ANALYSED = ("norms", "separation", "item_neighbours", "token_nearest_token")
 OUT = Path("docs/results.md")
 HEAD = """# Results
 
@@ -31,6 +33,8 @@ def main() -> None:
         path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))
     }
     sections = [section(name, record) for name, record in records.items()]
+    if (ANALYSIS / "analysis.json").exists():
+        sections.append(analysis_section(ANALYSIS))
     OUT.write_text("\n".join([HEAD, *sections]), encoding="utf-8")
 
 
@@ -44,6 +48,17 @@ def section(name: str, record: Mapping[str, Any]) -> str:
     )
     body = narratives_tables(figures) if {"dataset", "tasks", "gains"} <= figures.keys() else tables(figures)
     return "\n\n".join([f"## {name}", measured, *body]) + "\n"
+
+
+def analysis_section(folder: Path) -> str:
+    """The pictures that `analyze` drew into ``folder``, and the figures that are not drawn."""
+    record = json.loads((folder / "analysis.json").read_text(encoding="utf-8"))
+    record["figures"] = {name: record["figures"][name] for name in ANALYSED if name in record["figures"]}
+    pictures = [
+        f"![{path.stem.partition('_')[2].replace('_', ' ')}]({folder.name}/{path.name})"
+        for path in sorted(folder.glob("*.png"))
+    ]
+    return "\n\n".join([section("What is in a soft token", record).rstrip(), *pictures]) + "\n"
 
 
 def narratives_tables(figures: Mapping[str, Any]) -> Iterator[str]:

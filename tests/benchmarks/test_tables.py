@@ -105,3 +105,14 @@ def test_narratives_have_the_papers_table() -> None:
         "| explanation (7) | BLEU | 8.00 | 10.00 | 11.00 | +37.5% | +10.0% |" in text.split("nothing in")[1]
     )
     assert "| hidden_reason | first | n |\n| --- | --- | --- |\n| fused | 0.5 | 9 |" in text
+
+
+def test_what_analyze_drew_is_shown(tmp_path: Path) -> None:
+    folder = tmp_path / "analysis"
+    folder.mkdir()
+    kept = record({"separation": {"soft": 0.5}, "together": {"points": [[1, 2]]}}, bundle="b")
+    (folder / "analysis.json").write_text(json.dumps(kept))
+    (folder / "figure6_item_counts.png").write_bytes(b"")
+    shown = tables.analysis_section(folder)
+    assert "## What is in a soft token" in shown and "| soft | 0.5 |" in shown
+    assert "![item counts](analysis/figure6_item_counts.png)" in shown and "points" not in shown

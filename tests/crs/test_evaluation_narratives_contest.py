@@ -15,7 +15,7 @@ from crs.evaluation.narratives.benchmark import PERSON, Benchmark, Reference
 from crs.evaluation.narratives.contest import SYSTEMS, Outcome, Telling, Training, hold_contest
 from crs.evaluation.narratives.hidden_reason import alternatives, with_hidden_reason
 from crs.evaluation.narratives.layouts import open_benchmark
-from crs.evaluation.narratives.nearest import nearest_texts
+from crs.evaluation.narratives.nearest import Cases
 from crs.evaluation.narratives.plans import config_of, plan_for
 from crs.evaluation.narratives.report import figures, table
 from crs.evaluation.narratives.rows import encode_content, fold_factors, seen, summaries
@@ -29,7 +29,7 @@ TINY = Training(
     shape={"hidden": 64, "n_layers": 1, "n_heads": 1, "n_kv_heads": 1, "ff": 64},
     settings={"n_positions": 3000, "batch_positions": 512, "prefit_steps": 5, "warm_up": 0.1},
 )
-FEW = Telling(n_per_task=3, n_samples=2, n_reasons=2)
+FEW = Telling(n_per_task=3, n_samples=2, n_reasons=2, n_neighbours=2)
 
 
 def silent(*_: object) -> None:
@@ -185,7 +185,27 @@ def test_summaries_are_unit_means() -> None:
 
 def test_no_reference_of_the_task_no_nearest_text(explained: Benchmark, tmp_path: Path) -> None:
     content = encode_content(explained, WordEncoder(), tmp_path, silent)
-    assert nearest_texts(explained, content, explained.references[:2], []) == ["", ""]
+    cases = Cases(explained, content, np.zeros((len(explained.store.item_ids), 128), np.float32))
+    assert cases.nearest_texts(explained.references[:2], [], "content", 3) == [[], []]
+    assert cases.nearest_texts(explained.references[:2], explained.references, "content", 0) == [[], []]
+
+
+def test_neighbours_are_found_by_what_a_model_sees(explained: Benchmark, tmp_path: Path) -> None:
+    """The target is about tea, but those who take it take what is about climbing: only CF goes by that."""
+    content = encode_content(explained, WordEncoder(), tmp_path, silent)
+    index = explained.store.item_index
+    asked = explained.references[:1]
+    known = [r for r in explained.references if r.narrative.target_id != asked[0].narrative.target_id]
+    factors = np.zeros((len(index), 128), np.float32)
+    for item_id in ("0", "10", "11", "12"):
+        factors[index[item_id], 0] = 1.0
+    cases = Cases(explained, content, factors)
+    (by_content,) = cases.nearest_texts(asked, known, "content", 3)
+    (by_cf,) = cases.nearest_texts(asked, known, "cf", 3)
+    (by_both,) = cases.nearest_texts(asked, known, "fused", 3)
+    assert len(by_content) == len(by_cf) == 3
+    assert all("tea" in text for text in by_content + by_both)
+    assert all("climbing" in text for text in by_cf)
 
 
 def test_a_hidden_reason_is_put_in_other_circles_words() -> None:
@@ -217,11 +237,12 @@ def test_no_hidden_reason_where_none_can_be_exchanged(text: str, cause: str, tar
 def test_the_report_has_a_figure_for_every_system(explained: Benchmark, outcome: Outcome) -> None:
     config = config_of(explained, TINY, FEW)
     report = figures("books", outcome, config, WordEncoder())
-    assert list(report) == ["dataset", "tasks", "gains", "config"]
+    assert list(report) == ["dataset", "tasks", "gains", "copied", "config"]
     systems = report["tasks"]["purchase_reason_explanation"]
     assert set(systems) == {"cf", "content", "fused", "nearest"}
     assert set(systems["fused"]) == {"bleu", "rougeLsum", "similarity", "n"}
     assert systems["nearest"]["bleu"] == pytest.approx(100) and systems["nearest"]["n"] == 9
+    assert report["copied"]["purchase_reason_explanation"]["nearest"] == 1
     gain = report["gains"]["purchase_reason_explanation"]["nearest"]["rougeLsum"]
     assert gain["difference"] == pytest.approx(systems["fused"]["rougeLsum"] - 100)
     assert report["config"]["scorer"]["bleu"].startswith("sacreBLEU") and report["config"]["people"] == 12
@@ -234,7 +255,7 @@ def test_the_report_has_a_figure_for_every_system(explained: Benchmark, outcome:
 
 def test_unseen_items_and_hidden_reasons_are_reported_apart(outcome: Outcome) -> None:
     halved = Outcome(
-        outcome.references, [i % 2 == 0 for i in range(9)], outcome.texts,
+        outcome.references, [i % 2 == 0 for i in range(9)], outcome.texts, outcome.copied,
         {"cf": [True, False], "content": [False, False], "fused": [True, True]},
     )  # fmt: skip
     report = figures("books", halved, {}, WordEncoder())
@@ -249,6 +270,7 @@ def test_a_store_has_a_plan_of_its_own(explained: Benchmark, shop: Benchmark) ->
     of_store, telling = plan_for(shop, positions=None, n_per_task=None, n_samples=4)
     of_data, all_texts = plan_for(explained, positions=77, n_per_task=None, n_samples=4)
     assert of_data.settings["n_positions"] == 77 < of_store.settings["n_positions"]
+    assert telling.n_neighbours == 0 < all_texts.n_neighbours
     assert telling.n_per_task and all_texts.n_per_task is None and telling.n_samples == 4
     assert of_store.shape == of_data.shape
 

@@ -11,26 +11,22 @@ from collections import Counter
 from collections.abc import Sequence
 
 ORDERS = (1, 2, 3)
-BETA = 1.5  # recall counts a little more than precision, or short texts would win
+BETA = 1.2  # recall counts a little more than precision, or short texts would win
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 _Grams = list[Counter[tuple[str, ...]]]
 
 
-def consensus(samples: Sequence[str], others: Sequence[str] = ()) -> str:
-    """The sample of the highest mean agreement with the other samples and with ``others``.
-
-    Of equally good ones the first; "" without samples.
-    """
-    if not samples:
+def consensus(texts: Sequence[str]) -> str:
+    """The text of the highest mean agreement with the others; of equally good ones the first, "" of none."""
+    if not texts:
         return ""
-    own = [_grams(text) for text in samples]
-    more = [_grams(text) for text in others]
+    counted = [_grams(text) for text in texts]
 
     def worth(i: int) -> float:
-        return sum(_agreement(own[i], other) for j, other in enumerate([*own, *more]) if j != i)
+        return sum(_agreement(counted[i], other) for j, other in enumerate(counted) if j != i)
 
-    return samples[max(range(len(samples)), key=worth)]
+    return texts[max(range(len(texts)), key=worth)]
 
 
 def agreement(text: str, other: str) -> float:

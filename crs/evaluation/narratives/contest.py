@@ -21,7 +21,7 @@ from crs.content import TextEncoder
 from crs.evaluation.narratives.benchmark import Benchmark, Fold, Reference, content_text
 from crs.evaluation.narratives.consensus import consensus
 from crs.evaluation.narratives.hidden_reason import alternatives, true_reason_first, with_hidden_reason
-from crs.evaluation.narratives.nearest import nearest_texts
+from crs.evaluation.narratives.nearest import Cases
 from crs.evaluation.narratives.rows import Content, Progress, encode_content, fold_factors, seen
 from crs.narrator.narrate import MAX_TOKENS
 from crs.narrator.quotes import fill, hide
@@ -51,11 +51,14 @@ class Training:
 class Telling:
     """How every student tells: of ``n_samples`` the one that agrees most with the others.
 
+    ``n_neighbours``: training texts of the nearest cases, by the signals that the student sees, which stand
+    beside its samples to be chosen from; few texts teach a student little, and these are at hand.
     ``n_per_task``: references of a task and fold, None for all; ``n_reasons``: hidden reasons a fold.
     """
 
     n_per_task: int | None = None
     n_samples: int = 8
+    n_neighbours: int = 0
     temperature: float = 0.8
     top_p: float = 0.95
     n_reasons: int = 40
@@ -65,12 +68,14 @@ class Telling:
 class Outcome:
     """What every system made of the same references: ``texts`` by system, in the order of ``references``.
 
-    ``reason_first``: by model, for each hidden reason on an unseen item whether it ranked first.
+    ``copied``: which of the texts are training texts, word for word. ``reason_first``: by model, for each
+    hidden reason on an unseen item whether it ranked first.
     """
 
     references: list[Reference]
     is_unseen: list[bool]
     texts: dict[str, list[str]]
+    copied: dict[str, list[bool]]
     reason_first: dict[str, list[bool]]
 
 
@@ -87,20 +92,27 @@ def hold_contest(
     """Train and let tell, for every fold and signal; what was done before is read from ``cache_dir``."""
     content = encode_content(benchmark, encoder, cache_dir / "content", progress)
     folder = cache_dir / f"{benchmark.name}-{_fingerprint(benchmark.fingerprint(), asdict(training))}"
-    outcome = Outcome([], [], {system: [] for system in SYSTEMS}, {signals: [] for signals in SIGNALS})
+    outcome = Outcome(
+        [], [], {system: [] for system in SYSTEMS}, {system: [] for system in SYSTEMS},
+        {signals: [] for signals in SIGNALS},
+    )  # fmt: skip
     folds = benchmark.folds()
     for fold in folds:
         asked = benchmark.test_references(fold, telling.n_per_task)
         known = benchmark.training_references(fold)
         outcome.references.extend(asked)
         outcome.is_unseen.extend(r.narrative.target_id in fold.unseen for r in asked)
-        outcome.texts[NEAREST] += nearest_texts(benchmark, content, asked, known)
         ring = Ring(benchmark, fold, content, training, folder / f"fold-{fold.seed}")
+        texts = {NEAREST: [near[0] if near else "" for near in ring.nearest(asked, known, "content", 1)]}
         for signals in SIGNALS:
             name = f"fold {fold.seed + 1} of {len(folds)}, {signals}"
             told = ring.tell(signals, asked, known, telling, name, progress, say)
-            outcome.texts[signals] += told["texts"]
+            texts[signals] = told["texts"]
             outcome.reason_first[signals] += told["reason_first"]
+        known_texts = {reference.narrative.text for reference in known}
+        for system, own in texts.items():
+            outcome.texts[system] += own
+            outcome.copied[system] += [text in known_texts for text in own]
     return outcome
 
 
@@ -112,7 +124,14 @@ class Ring:
     ) -> None:
         self._benchmark, self._fold, self._content = benchmark, fold, content
         self._training, self._folder = training, folder
+        self._cases = Cases(benchmark, content, fold_factors(benchmark, fold, fold.seed))
         self._common: tuple[NarratorTokenizer, Shelf] | None = None
+
+    def nearest(
+        self, asked: Sequence[Reference], known: Sequence[Reference], signals: Signals, k: int
+    ) -> list[list[str]]:
+        """See `Cases.nearest_texts`."""
+        return self._cases.nearest_texts(asked, known, signals, k)
 
     def tell(
         self,
@@ -132,8 +151,11 @@ class Ring:
         tokenizer, shelf = self._in_common(known)
         own = seen(shelf, signals)
         student = self._student(signals, own, asked, known, lambda line: say(f"{name}: {line}"))
+        near = self.nearest(asked, known, signals, telling.n_neighbours)
         told: dict[str, list[Any]] = {
-            "texts": self._texts(student, own, asked, signals, telling, lambda *at: progress(name, *at)),
+            "texts": self._texts(
+                student, own, asked, near, signals, telling, lambda *at: progress(name, *at)
+            ),
             "reason_first": self._reasons(student, own, signals, telling.n_reasons),
         }
         beside = done.with_suffix(".new")
@@ -148,10 +170,9 @@ class Ring:
             self._folder.mkdir(parents=True, exist_ok=True)
             tokenizer = self._tokenizer(known)
             items = self._benchmark.store.items.values()
-            factors = fold_factors(self._benchmark, self._fold, self._fold.seed)
             shelf = Shelf(
                 self._benchmark.store, self._content.histories, self._content.purchases, self._content.items,
-                factors, [item_words(tokenizer, item) for item in items],
+                self._cases.factors, [item_words(tokenizer, item) for item in items],
             )  # fmt: skip
             self._common = tokenizer, shelf
         return self._common
@@ -205,6 +226,7 @@ class Ring:
         student: Student,
         shelf: Shelf,
         references: Sequence[Reference],
+        near: Sequence[Sequence[str]],
         signals: Signals,
         telling: Telling,
         progress: Callable[[int, int], None],
@@ -230,8 +252,8 @@ class Ring:
             top_p=telling.top_p, seed=self._fold.seed, progress=progress,
         )  # fmt: skip
         return [
-            consensus([fill(tokenizer.decode(ids).strip(), target) for ids in replies])
-            for replies, target in zip(said, quoted, strict=True)
+            consensus([*(fill(tokenizer.decode(ids).strip(), target) for ids in replies), *others])
+            for replies, target, others in zip(said, quoted, near, strict=True)
         ]
 
     def _reasons(self, student: Student, shelf: Shelf, signals: Signals, n: int) -> list[bool]:

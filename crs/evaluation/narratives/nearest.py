@@ -1,42 +1,66 @@
-"""The baseline without a language model: the training text of the nearest case, word for word."""
+"""Training texts of the nearest cases: the baseline without a language model, and help in choosing a text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crs.evaluation.narratives.benchmark import Benchmark, Reference
 from crs.evaluation.narratives.rows import Content, summaries
+from knowledge.types import Signals
+
+CF_WEIGHT = 0.5  # of CF beside content: purchases are few, so nearness by factors is the rougher of the two
 
 
-def nearest_texts(
-    benchmark: Benchmark, content: Content, asked: Sequence[Reference], known: Sequence[Reference]
-) -> list[str]:
-    """For each of ``asked`` the text of the ``known`` reference of its task that is nearest by content.
+@dataclass(frozen=True)
+class Cases:
+    """What a case may be told by: content rows, and the factors (n_items, 128) of a fold."""
 
-    Nearness: the cosine of the targets' content plus that of the histories' mean content. Empty where no
-    reference of the task is known.
-    """
-    texts = [""] * len(asked)
-    if not asked or not known:
+    benchmark: Benchmark
+    content: Content
+    factors: NDArray[np.float32]
+
+    def nearest_texts(
+        self, asked: Sequence[Reference], known: Sequence[Reference], signals: Signals, k: int
+    ) -> list[list[str]]:
+        """For each of ``asked`` the texts of the ``k`` references among ``known`` nearest by ``signals``.
+
+        Only those of its task, nearest first; fewer where no more are known. Nearness: the cosine of the
+        targets' rows plus that of the histories' mean rows.
+        """
+        texts: list[list[str]] = [[] for _ in asked]
+        for task in dict.fromkeys(reference.task for reference in asked):
+            rows = [i for i, reference in enumerate(asked) if reference.task == task]
+            candidates = [reference for reference in known if reference.task == task]
+            if not candidates or not k:
+                continue
+            ours = self._keys([asked[i] for i in rows], signals)
+            nearness = ours @ self._keys(candidates, signals).T  # (n_rows, n_candidates)
+            for row, order in zip(rows, np.argsort(-nearness, axis=1, kind="stable"), strict=True):
+                texts[row] = [candidates[i].narrative.text for i in order[:k]]
         return texts
-    keys_asked, keys_known = (_keys(benchmark, content, references) for references in (asked, known))
-    for task in dict.fromkeys(reference.task for reference in asked):
-        rows = [i for i, reference in enumerate(asked) if reference.task == task]
-        candidates = [i for i, reference in enumerate(known) if reference.task == task]
-        if candidates:
-            nearness = keys_asked[rows] @ keys_known[candidates].T
-            for row, best in zip(rows, nearness.argmax(axis=1), strict=True):
-                texts[row] = known[candidates[best]].narrative.text
-    return texts
 
+    def _keys(self, references: Sequence[Reference], signals: Signals) -> NDArray[np.float32]:
+        """(n, d): of each signal the unit row of the target (zero without one) and of the history."""
+        parts = []
+        if signals != "cf":
+            purchases = self.content.purchases
+            histories = [purchases[r.user_id][: r.narrative.n_history].astype(np.float32) for r in references]
+            parts += [self._targets(references, self.content.items), summaries(histories)]
+        if signals != "content":
+            weight = CF_WEIGHT if signals == "fused" else 1.0
+            histories = [self.factors[self._bought(reference)] for reference in references]
+            parts += [weight * self._targets(references, self.factors), weight * summaries(histories)]
+        return np.concatenate(parts, axis=1)
 
-def _keys(benchmark: Benchmark, content: Content, references: Sequence[Reference]) -> NDArray[np.float32]:
-    """(n, 768): unit content of the target (zero without one), then of the history."""
-    index = benchmark.store.item_index
-    targets = [r.narrative.target_id for r in references]
-    of_target = np.stack([content.items[index[t]] if t else np.zeros_like(content.items[0]) for t in targets])
-    histories = [content.purchases[r.user_id][: r.narrative.n_history].astype(np.float32) for r in references]
-    return np.concatenate([of_target, summaries(histories)], axis=1)
+    def _targets(self, references: Sequence[Reference], rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        index = self.benchmark.store.item_index
+        targets = [r.narrative.target_id for r in references]
+        return summaries([rows[[index[target]] if target else []] for target in targets])
+
+    def _bought(self, reference: Reference) -> list[int]:
+        history = self.content.histories[reference.user_id][: reference.narrative.n_history]
+        return [self.benchmark.store.item_index[purchase.item_id] for purchase in history]

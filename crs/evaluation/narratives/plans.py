@@ -9,8 +9,9 @@ from crs.evaluation.narratives.benchmark import N_FOLDS, Benchmark
 from crs.evaluation.narratives.contest import Telling, Training
 
 _SHAPE = {"hidden": 256, "n_layers": 4, "n_heads": 4, "n_kv_heads": 2, "ff": 768}
-STORE_POSITIONS, SMALL_POSITIONS = 1_000_000, 1_000_000
+POSITIONS = 500_000
 N_OF_A_STORE = 150  # test texts of each task and fold
+N_NEIGHBOURS = 48  # where texts are few; those of a store name its purchases, and are not another's to borrow
 
 
 def plan_for(
@@ -19,12 +20,13 @@ def plan_for(
     """The plan for ``benchmark``; what is given goes before what suits its size."""
     own: dict[str, float]
     if benchmark.quoting:
-        own = {"n_positions": positions or STORE_POSITIONS}
+        own = {"n_positions": positions or POSITIONS}
         n_per_task = n_per_task or N_OF_A_STORE
     else:
         # Few texts, seen many times over: less practice in reading, for most items are known by id alone.
-        own = {"n_positions": positions or SMALL_POSITIONS, "reading_share": 0.1}
-    return Training(shape=_SHAPE, settings=own), Telling(n_per_task, n_samples)
+        own = {"n_positions": positions or POSITIONS, "reading_share": 0.1}
+    n_neighbours = 0 if benchmark.quoting else N_NEIGHBOURS
+    return Training(shape=_SHAPE, settings=own), Telling(n_per_task, n_samples, n_neighbours)
 
 
 def config_of(benchmark: Benchmark, training: Training, telling: Telling) -> dict[str, Any]:

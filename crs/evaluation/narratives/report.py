@@ -15,9 +15,10 @@ _NAMES = {"bleu": "BLEU", "rougeLsum": "ROUGE-LSum", "similarity": "Similarity"}
 
 
 def figures(name: str, outcome: Outcome, config: Mapping[str, Any], encoder: TextEncoder) -> dict[str, Any]:
-    """``{dataset, tasks: {task: {system: {bleu, rougeLsum, similarity, n}}}, gains, config}``.
+    """``{dataset, tasks: {task: {system: {bleu, rougeLsum, similarity, n}}}, gains, copied, config}``.
 
-    ``gains``: fused less each other system, with intervals. Where items were kept from training,
+    ``gains``: fused less each other system, with intervals; ``copied``: the share of training texts among
+    what a system tells, word for word. Where items were kept from training,
     ``unseen_items`` holds the same for targets among them, and ``hidden_reason`` how often the true one is
     the likeliest.
     """
@@ -52,15 +53,17 @@ def table(report: Mapping[str, Any]) -> list[str]:
 def _by_task(outcome: Outcome, scored: Mapping[str, Scored], rows: Sequence[int]) -> dict[str, Any]:
     tasks: dict[str, Any] = {}
     gains: dict[str, Any] = {}
+    copied: dict[str, Any] = {}
     for task in dict.fromkeys(reference.task for reference in outcome.references):
         own = [i for i in rows if outcome.references[i].task == task]
         if not own:
             continue
         parts = {system: scored[system].at(own) for system in SYSTEMS}
         people = [outcome.references[i].user_id for i in own]
+        copied[task] = {system: sum(outcome.copied[system][i] for i in own) / len(own) for system in SYSTEMS}
         tasks[task] = {system: part.figures() for system, part in parts.items()}
         gains[task] = {rival: differences(parts["fused"], parts[rival], people) for rival in RIVALS}
-    return {"tasks": tasks, "gains": gains}
+    return {"tasks": tasks, "gains": gains, "copied": copied}
 
 
 def table_rows(part: Mapping[str, Any]) -> list[list[str]]:
@@ -91,6 +94,10 @@ def _table_of(part: Mapping[str, Any], title: str) -> list[str]:
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
+    for task, shares in part["copied"].items():
+        if any(shares[signals] for signals in SIGNALS):
+            told = ", ".join(f"{signals} {100 * shares[signals]:.0f} %" for signals in SIGNALS)
+            lines.append(f"{task}: training texts word for word: {told}")
     return [title, *lines] if title else lines
 
 

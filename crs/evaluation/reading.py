@@ -58,13 +58,13 @@ def strangers_rows(lessons: Sequence[Lesson]) -> list[Lesson]:
     The donor's history is the next longer one, so that every row is another's; the longest histories
     borrow from the longest below. Without any stranger a lesson keeps its rows.
     """
-    by_length = sorted(lessons, key=_n_history)
+    by_length = sorted(lessons, key=lambda lesson: len(lesson.history))
     swapped: list[Lesson] = []
     for rank, lesson in enumerate(by_length):
         donors = [*by_length[rank + 1 :], *reversed(by_length[:rank])]
         donor = next((each for each in donors if not _same_shopper(each, lesson)), lesson)
         rows = lesson.rows.copy()
-        n_borrowed = min(_n_history(lesson), _n_history(donor))
+        n_borrowed = min(len(lesson.history), len(donor.history))
         rows[:n_borrowed] = donor.rows[:n_borrowed]
         swapped.append(replace(lesson, rows=rows))
     return swapped
@@ -72,7 +72,7 @@ def strangers_rows(lessons: Sequence[Lesson]) -> list[Lesson]:
 
 def _same_shopper(one: Lesson, other: Lesson) -> bool:
     """Whether one history is the beginning of the other, as those of one shopper are."""
-    n_common = min(_n_history(one), _n_history(other))
+    n_common = min(len(one.history), len(other.history))
     return np.array_equal(one.rows[:n_common], other.rows[:n_common])
 
 
@@ -193,7 +193,3 @@ def _swapped_texts(
         stream = storyteller.tell(lent[:n], reference.task, None, seed=seed + 10_000 + i)
         texts.append(to_its_end(stream).text)
     return texts
-
-
-def _n_history(lesson: Lesson) -> int:
-    return len(lesson.rows) - (lesson.target is not None)

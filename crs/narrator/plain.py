@@ -6,8 +6,8 @@ from collections import Counter
 
 from crs.narrator.evidence import REASONS, Evidence
 from crs.narrator.nouns import noun_of
-from crs.narrator.quotes import dollars
 from knowledge.demo.grammar import number_word
+from knowledge.demo.narratives.mentions import dollars
 from knowledge.types import MAX_HISTORY, TARGET_POINTER, pointer
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from crs.narrator.nouns import is_plural, noun_of
 from knowledge.demo.grammar import starts_with_vowel
+from knowledge.demo.narratives.mentions import dollars
 from knowledge.types import TARGET_POINTER, Item
 
 NOUN, BRAND, COLOR, MATERIAL, PRICE = "[noun]", "[brand]", "[color]", "[material]", "[price]"
@@ -44,11 +45,6 @@ def quotable(item: Item) -> dict[str, str]:
         **dict(zip(FEATURES, features, strict=False)),
     }
     return {slot: text for slot, text in told.items() if text}
-
-
-def dollars(price: float) -> str:
-    """As the narratives write a price: "$12" or "$12.49"."""
-    return f"${price:.0f}" if price == int(price) else f"${price:.2f}"
 
 
 def fill(text: str, item: Item | None) -> str:

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from crs.narrator.quotes import SLOTS, dollars, fill, hide, quotable
+from crs.narrator.quotes import SLOTS, fill, hide, quotable
+from knowledge.demo.narratives.mentions import dollars
 from knowledge.store import Store
 from knowledge.types import Item
 

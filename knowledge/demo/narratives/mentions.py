@@ -63,7 +63,7 @@ def target_facts(product: Product) -> dict[str, str | tuple[str, ...]]:
         "feature": product.item.features,
         "purpose": kind.purposes,
         "gain": kind.gains,
-        "price": _dollars(product.item.price or 0.0),
+        "price": dollars(product.item.price or 0.0),
         "brand": product.item.brand or "",
     }
     attributes = product.item.attributes
@@ -79,5 +79,6 @@ def price_third(product: Product) -> int:
     return 0 if share < 1 / 3 else 1 if share < 2 / 3 else 2
 
 
-def _dollars(price: float) -> str:
+def dollars(price: float) -> str:
+    """As the narratives write a price: "$12" or "$12.49"."""
     return f"${price:.0f}" if price == int(price) else f"${price:.2f}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from crs.bundle import Bundle
 from crs.content import TextEncoder
+from crs.narrator.evidence import Evidence, StoreWords
 from crs.recommender import Recommender
 from crs.rows import FusedRows
 from crs.tuning import Lesson, TunableNarrator
@@ -28,7 +29,7 @@ def measure(bundle: Bundle, encoder: TextEncoder, rows: FusedRows, users: Sequen
     told = references(bundle, users, N_MEASURED) if bundle.has_narrator else []
     loss = None
     if told:
-        loss = TunableNarrator(bundle.narrator_dir).loss([reference_lesson(n, bundle, rows) for n in told])
+        loss = TunableNarrator(bundle.narrator_dir).loss(reference_lessons(told, bundle, rows))
     return Measured(hit_rate(bundle, encoder, users), loss)
 
 
@@ -53,10 +54,13 @@ def references(bundle: Bundle, users: Sequence[str], n: int) -> list[Narrative]:
     return told[:: max(1, len(told) // n)][:n]
 
 
-def reference_lesson(narrative: Narrative, bundle: Bundle, rows: FusedRows) -> Lesson:
-    """A reference with the input it was written from."""
-    history = bundle.store.history(narrative.user_id)[: narrative.n_history]
-    target = bundle.store.items[narrative.target_id] if narrative.target_id else None
-    items = [bundle.store.items[purchase.item_id] for purchase in history]
-    stars = [purchase.rating for purchase in history]
-    return Lesson(rows.of(history, target), narrative.task, items, stars, target, narrative.text)
+def reference_lessons(told: Sequence[Narrative], bundle: Bundle, rows: FusedRows) -> list[Lesson]:
+    """References with the input that each was written from."""
+    items, words = bundle.store.items, StoreWords.of(bundle.store.items.values())
+    lessons = []
+    for narrative in told:
+        history = bundle.store.history(narrative.user_id)[: narrative.n_history]
+        target = items[narrative.target_id] if narrative.target_id else None
+        evidence = Evidence.of(history, items, narrative.task, target, words)
+        lessons.append(Lesson(rows.of(history, target), evidence, narrative.text))
+    return lessons

@@ -20,7 +20,8 @@ import numpy as np
 from crs.bundle import Bundle, default_path, derive_bundle, without_held_out
 from crs.cf import fit_wals
 from crs.content import Encoder, TextEncoder
-from crs.measures import Measured, measure, reference_lesson, references
+from crs.measures import Measured, measure, reference_lessons, references
+from crs.narrator.evidence import Evidence, StoreWords
 from crs.rows import FusedRows
 from crs.storyteller import REASONS, before_purchase
 from crs.tuning import Lesson, TunableNarrator
@@ -190,16 +191,17 @@ def _with_pairs(user_items: csr_matrix, pairs: set[tuple[str, str]], bundle: Bun
 def _tuned(
     bundle: Bundle, taught: Sequence[Rating], rows: FusedRows, progress: Progress | None
 ) -> TunableNarrator:
-    lessons = [_rated_lesson(rating, bundle, rows) for rating in taught]
+    words = StoreWords.of(bundle.store.items.values())
+    lessons = [_rated_lesson(rating, bundle, rows, words) for rating in taught]
     told = references(bundle, bundle.splits["train"], N_REHEARSED)
-    rehearsal = [reference_lesson(narrative, bundle, rows) for narrative in told]
+    rehearsal = reference_lessons(told, bundle, rows)
     narrator = TunableNarrator(bundle.narrator_dir)
     n_steps = min(MAX_STEPS, STEPS_PER_LESSON * len(lessons))
     narrator.tune(lessons, rehearsal, n_steps=n_steps, progress=_stage(progress, "tune the adapter"))
     return narrator
 
 
-def _rated_lesson(rating: Rating, bundle: Bundle, rows: FusedRows) -> Lesson:
+def _rated_lesson(rating: Rating, bundle: Bundle, rows: FusedRows, words: StoreWords) -> Lesson:
     """The input as it was when the text was told, rebuilt from the ids that the log keeps."""
     assert rating.task is not None  # kept by is_lesson
     store = bundle.store
@@ -209,9 +211,8 @@ def _rated_lesson(rating: Rating, bundle: Bundle, rows: FusedRows) -> Lesson:
     target = store.items[rating.item_id] if rating.task in TARGET_TASKS and rating.item_id else None
     if target is not None and rating.task in REASONS:
         history = before_purchase(history, target.item_id)
-    items = [store.items[purchase.item_id] for purchase in history]
-    stars = [purchase.rating for purchase in history]
-    return Lesson(rows.of(history, target), rating.task, items, stars, target, rating.text)
+    evidence = Evidence.of(history, store.items, rating.task, target, words)
+    return Lesson(rows.of(history, target), evidence, rating.text)
 
 
 def _stage(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:

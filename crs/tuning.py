@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crs.adapter import SoftTokens, save_adapter
+from crs.narrator.evidence import Evidence
 from crs.narrator.narrator_folder import open_tokenizer, weights_dir
-from crs.narrator.prompt import question, tally
+from crs.narrator.prompt import question
 from knowledge.errors import ModelError
-from knowledge.types import Item, Task
 
 if TYPE_CHECKING:
     import torch
@@ -27,16 +27,10 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class Lesson:
-    """A text to be told of ``history`` (oldest first), its ``stars``, and perhaps a target.
-
-    ``rows`` float32 (n_soft, 512), the target's last where there is one.
-    """
+    """A text to be told with ``evidence``; ``rows`` float32 (n_soft, 512), the target's last, if any."""
 
     rows: np.ndarray
-    task: Task
-    history: Sequence[Item]
-    stars: Sequence[float | None]
-    target: Item | None
+    evidence: Evidence
     text: str
 
 
@@ -110,11 +104,12 @@ class TunableNarrator:
         """Cross-entropy of each token of the text and of its end, (n,)."""
         import torch
 
-        places = [*range(1, len(lesson.history) + 1), *([0] if lesson.target is not None else [])]
+        evidence = lesson.evidence
+        places = [*range(1, len(evidence.items) + 1), *([0] if evidence.target is not None else [])]
         soft = self._adapter(torch.from_numpy(lesson.rows)[None])[0]
         soft = soft + torch.from_numpy(self._pointer_rows[places])
-        asked = question(self._tokenizer, lesson.task, lesson.target, tally(lesson.history, lesson.stars))
-        reply = torch.tensor(self._tokenizer.reply(lesson.text, lesson.target))
+        asked = question(self._tokenizer, evidence)
+        reply = torch.tensor(self._tokenizer.reply(lesson.text, evidence))
         embed = self._model.get_input_embeddings()
         inputs = torch.cat(
             [

@@ -17,6 +17,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
@@ -29,6 +30,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from knowledge.errors import BundleError, InputError, NotFoundError
+from knowledge.nouns import nouns_of
 from knowledge.types import MAX_HISTORY, Interaction, Item, Narrative, Task
 
 if TYPE_CHECKING:
@@ -118,9 +120,13 @@ class Store:
 
     @cached_property
     def items(self) -> dict[str, Item]:
-        """Item by id, in row order."""
-        rows = self._table("items").to_pylist()
-        return {row["item_id"]: _item(row) for row in rows}
+        """Item by id, in row order; those without a kind with the noun that the titles tell."""
+        items = {row["item_id"]: _item(row) for row in self._table("items").to_pylist()}
+        unnamed = [item for item in items.values() if not item.kind]
+        nouns = nouns_of([item.title for item in unnamed])
+        return items | {
+            item.item_id: replace(item, noun=noun) for item, noun in zip(unnamed, nouns, strict=True)
+        }
 
     @cached_property
     def item_ids(self) -> list[str]:

@@ -34,7 +34,10 @@ def pointer(position: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A product as the store lists it. ``price`` in US dollars; ``kind`` is its noun ("kettle")."""
+    """A product as the store lists it. ``price`` in US dollars; ``kind`` is its noun ("kettle").
+
+    ``noun``: where no kind is listed, the one that the store's titles tell (nouns.py).
+    """
 
     item_id: str
     title: str
@@ -45,6 +48,7 @@ class Item:
     kind: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)  # colour, size, material, ...
     features: tuple[str, ...] = ()
+    noun: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,14 +53,7 @@ class Checked:
 
 def evidence_of(occasion: Occasion, store: Store, words: StoreWords) -> Evidence:
     """What the narrative of ``occasion`` is held against; ``words`` are the store's."""
-    history = occasion.history(store)
-    return Evidence(
-        [store.items[purchase.item_id] for purchase in history],
-        occasion.task,
-        occasion.target(store),
-        [purchase.rating for purchase in history],
-        words,
-    )
+    return Evidence.of(occasion.history(store), store.items, occasion.task, occasion.target(store), words)
 
 
 def check_sides(told: Sequence[Told], store: Store, words: StoreWords) -> dict[Side, Checked]:

@@ -19,7 +19,7 @@ from crs.bundle import Bundle
 from crs.content import TextEncoder
 from crs.evaluation.identify import N_SHOPPERS, lineups, profiles, share_found, stripped
 from crs.evaluation.telling import to_its_end
-from crs.measures import reference_lesson, references
+from crs.measures import reference_lessons, references
 from crs.narrator.evidence import Evidence, StoreWords
 from crs.narrator.gate import check
 from crs.narrator.narrate import Narrated
@@ -46,7 +46,7 @@ class Said:
 def swap_gap(bundle: Bundle, rows: FusedRows, users: Sequence[str], n: int) -> dict[str, float]:
     """Loss on ``n`` references with one's own soft tokens and with a stranger's, in nats a token."""
     narrator = TunableNarrator(bundle.narrator_dir)
-    lessons = [reference_lesson(each, bundle, rows) for each in references(bundle, users, n)]
+    lessons = reference_lessons(references(bundle, users, n), bundle, rows)
     own = narrator.loss(lessons)
     swapped = narrator.loss(strangers_rows(lessons))
     return {"loss": own, "loss_swapped": swapped, "swap_gap": swapped - own, "n": float(len(lessons))}
@@ -58,13 +58,13 @@ def strangers_rows(lessons: Sequence[Lesson]) -> list[Lesson]:
     The donor's history is the next longer one, so that every row is another's; the longest histories
     borrow from the longest below. Without any stranger a lesson keeps its rows.
     """
-    by_length = sorted(lessons, key=lambda lesson: len(lesson.history))
+    by_length = sorted(lessons, key=lambda lesson: len(lesson.evidence.items))
     swapped: list[Lesson] = []
     for rank, lesson in enumerate(by_length):
         donors = [*by_length[rank + 1 :], *reversed(by_length[:rank])]
         donor = next((each for each in donors if not _same_shopper(each, lesson)), lesson)
         rows = lesson.rows.copy()
-        n_borrowed = min(len(lesson.history), len(donor.history))
+        n_borrowed = min(len(lesson.evidence.items), len(donor.evidence.items))
         rows[:n_borrowed] = donor.rows[:n_borrowed]
         swapped.append(replace(lesson, rows=rows))
     return swapped
@@ -72,7 +72,7 @@ def strangers_rows(lessons: Sequence[Lesson]) -> list[Lesson]:
 
 def _same_shopper(one: Lesson, other: Lesson) -> bool:
     """Whether one history is the beginning of the other, as those of one shopper are."""
-    n_common = min(len(one.history), len(other.history))
+    n_common = min(len(one.evidence.items), len(other.evidence.items))
     return np.array_equal(one.rows[:n_common], other.rows[:n_common])
 
 
@@ -91,8 +91,8 @@ def narrate_references(
         history = bundle.store.history(reference.user_id)[: reference.n_history]
         target = bundle.store.items[reference.target_id] if reference.target_id else None
         narrated = to_its_end(storyteller.tell(history, reference.task, target, seed=seed + i))
-        items = [bundle.store.items[purchase.item_id] for purchase in history]
-        claims = check(narrated.text, Evidence(items, reference.task, target, words=words))
+        evidence = Evidence.of(history, bundle.store.items, reference.task, target, words)
+        claims = check(narrated.text, evidence)
         n_invalid = sum(claim.kind == "pointer" and not claim.holds for claim in claims)
         said.append(
             Said(

@@ -18,7 +18,8 @@ to; the tests hold every row against sentences that are true by construction.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from crs.narrator.rules import (
@@ -42,6 +43,27 @@ from crs.narrator.rules import (
     stars_as_said,
     stars_from,
 )
+from crs.narrator.tally import (
+    CHEAPEST,
+    COUNT,
+    DEAREST,
+    DISLIKED,
+    ENJOYED,
+    FAIR,
+    FIRST,
+    GENEROUS,
+    GOODS,
+    HUES,
+    IN_HUES,
+    LAST,
+    LIKED,
+    LOVED,
+    MATCHING,
+    MEAN_STARS,
+    N_DEPARTMENTS,
+    STARS,
+    STRICT,
+)
 
 ClaimKind = Literal[
     "pointer", "noun", "price", "number", "brand", "color", "material", "size", "feature", "count", "stars",
@@ -52,15 +74,20 @@ CLAIM_KINDS: tuple[ClaimKind, ...] = get_args(ClaimKind)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of the table: what its wordings claim, and the rule that decides."""
+    """A row of the table: what its wordings claim, and the rule that decides.
+
+    ``markup``: how the narrator writes such a claim (markup.py). Slot of the wording -> the slots that may
+    take the place of its words, or the marks that may stand before its products; "" marks the whole.
+    """
 
     kind: ClaimKind
     rule: Rule
     wordings: tuple[str, ...]
+    markup: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 TABLE: tuple[Row, ...] = (
-    Row("stars", stars_from(5), (
+    Row("stars", stars_from(*STARS[LOVED]), (
         r"<a> <aux>(earned|got|received|won|given|deserved) (all |a |the |full )?(five stars|full marks)",
         r"<a> <aux>(earned|got|received|won|given|drew|deserved) (the )?(top|warmest|highest|perfect) "
         r"(marks|ratings?|praise|scores?)",
@@ -73,8 +100,8 @@ TABLE: tuple[Row, ...] = (
         r"(?<!among )the favorites (are|being) <a>", r"at the top of the list (are|is) <a>",
         r"(even better|better still) of <a>", r"(loved|loves|love|adored|adores|adore|raved about) <a>",
         r"(delighted|thrilled) (with|by) <a>",
-    )),
-    Row("stars", stars_from(4), (
+    ), {"a": (LOVED,)}),
+    Row("stars", stars_from(*STARS[LIKED]), (
         r"(favorites include|among the favorites are|fans of|who liked|soft spot for( things like)?) <a>",
         r"(liked|likes|glad of|fond of|praised|praise for|well of|speaks? highly of) <a>",
         r"(happy|pleased|satisfied|impressed) (with|by|about) <a>", r"judging by <a>, you know a good thing",
@@ -88,13 +115,13 @@ TABLE: tuple[Row, ...] = (
         r"a clear success; <a> came close", r"(worked out|went down) well, and so did <a>",
         r"a hit with you, and <a> too", r"(earned|got) top marks [^«.;]*?, (as|and so) did <a>",
         r"(happy|pleased) with «\d+», and with <a> too",
-    )),
-    Row("stars", stars_from(3), (
+    ), {"a": (LIKED,)}),
+    Row("stars", stars_from(*STARS[ENJOYED]), (
         r"(enjoyed|enjoys|appreciated|got full use out of|getting all there was out of) <a>",
         r"<a> <aux>(well received|good enough to repeat|served (you|them) well|did not disappoint)",
         r"nothing was wrong with <a>",
-    )),
-    Row("stars", stars_from(1, 2), (
+    ), {"a": (ENJOYED,)}),
+    Row("stars", stars_from(*STARS[DISLIKED]), (
         r"<a>,? (which |that )?<aux>(disappointed|disappoints|disappointing|fell short|fallen short)",
         r"<a>,? (which |that )?<aux>(failed to (please|impress)|missed the mark)",
         r"<a>,? (which |that )?<aux>(did not please|never satisfied)",
@@ -107,33 +134,33 @@ TABLE: tuple[Row, ...] = (
         r"((poor|bad) experience with|deserve better than|better choice than|fresh start after) <a>",
         r"(regretted|regrets|hated|disliked|dislikes) <a>", r"not everything pleased[:,] <a>",
         r"not every (order|purchase) (pleased|had gone well|went your way)[:,] <a>", r"<a> least of all",
-    )),
+    ), {"a": (DISLIKED,)}),
     Row("stars", stars_as_said, (
         r"<a> <aux>(earned|got|received|deserved) (all |only |just |barely )?<n> (stars|out of five)",
         r"(gave|gives|rated) <a> (all |only |just |barely )?<n> (stars|out of five)",
         r"<n> stars (for|to) <a>",
     )),
-    Row("stars", mean_stars_from(4.0, 5.0), (
+    Row("stars", mean_stars_from(*MEAN_STARS[GENEROUS]), (
         r"gives? stars (freely|generously)", r"most orders earn four or five stars", r"easily pleased",
-    )),
-    Row("stars", mean_stars_from(1.0, 4.0), (
+    ), {"": (GENEROUS,)}),
+    Row("stars", mean_stars_from(*MEAN_STARS[STRICT]), (
         r"rates? strictly", r"full five stars must be earned", r"ratings are mixed",
-    )),
-    Row("stars", mean_stars_from(3.4, 4.5), (
+    ), {"": (STRICT,)}),
+    Row("stars", mean_stars_from(*MEAN_STARS[FAIR]), (
         r"ratings run from warm to cool", r"rates? with a level head", r"praise and blame in fair measure",
-    )),
+    ), {"": (FAIR,)}),
     Row("order", is_first, (
         r"(began|begins|begin|started|starts|opened) with <one>", r"(bought|ordered) <one> first<end>",
         r"<one>,? (was |were |being )?(the )?(very )?first (order|purchase|buy|thing)",
         r"(the )?(very )?first (order|purchase|thing)( of all)? (was|were|being|is) <one>",
-    )),
+    ), {"one": (FIRST,)}),
     Row("order", is_last, (
         r"<one>,? (came|comes|arrived) last", r"<one>,? (and )?most recently(?!,? «)",
         r"most recently,? <one>",
         r"<one>,? (was |is |being )?(the |their |your )?(very )?(latest|last|most recent|newest) "
         r"(order|purchase|buy)",
         r"(latest|last|most recent|newest) (order|purchase|buy),? (was |is |being )?<one>",
-    )),
+    ), {"one": (LAST,)}),
     Row("order", a_after_b, (
         r"<a>,? <aux>(then |later )?(replaced|followed|succeeded|joined) <b>",
         r"<a>,? <aux>(then |later )?(took over from|took the place of) <b>",
@@ -153,27 +180,29 @@ TABLE: tuple[Row, ...] = (
         r"<n> (earlier |previous |past |prior |recorded |different |single )?(purchases|orders|buys)",
         r"(ordered|bought|shopped|purchased)( here)? <n> times", r"<n> times so far",
         r"(ordered|bought|purchased|acquired) <n> (things|items|products|pieces)",
-    )),
-    Row("count", n_departments, (r"<n> (different |separate )?(departments|categories)",)),
+    ), {"n": (COUNT,)}),
+    Row("count", n_departments, (
+        r"<n> (different |separate )?(departments|categories)",
+    ), {"n": (N_DEPARTMENTS,)}),
     Row("department", among_departments(1), (
         r"(at ease (among|with)|at home among) <dept><stop>", r"with <dept> at its cent(er|re)",
         r"to <dept> most often", r"more than others: <dept><stop>", r"<dept> took up the biggest share",
         r"come from <dept> again", r"returning to <dept> such as", r"beyond <dept>,", r"^among <dept>, «",
         r"<dept> came first", r"taste for [^«.;]+ and for <dept><stop>",
-    )),
+    ), {"dept": GOODS}),
     Row("department", among_departments(2), (
         r"<dept> and <dept2> (make up|fill)", r"mostly between <dept> and <dept2><stop>",
         r"(?<!who )shops? for <dept> and <dept2><stop>", r"most often, then to <dept><stop>",
         r"(buyer|lover) of <dept>$", r"beyond [^«.;]+, [^«.;]*?bought <dept>, «",
-    )),
+    ), {"dept": GOODS, "dept2": GOODS}),
     Row("cost", costs_most, (
         r"<one>,? <aux>(quite )?the (biggest|largest|greatest) (single )?(outlay|expense|purchase)",
         r"(biggest|largest|greatest) (single )?(outlay|expense|purchase) (was|were|being|is) <one>",
         r"<one> cost the most", r"<one>,? <aux>(the )?(costliest|dearest|priciest|most expensive)",
-    )),
+    ), {"one": (DEAREST,)}),
     Row("cost", costs_least, (
         r"<one> cost the least", r"<one>,? <aux>(the )?(cheapest|least expensive)",
-    )),
+    ), {"one": (CHEAPEST,)}),
     Row("cost", a_cheaper_than_b, (
         r"<a> had done the same job at a lower price", r"<a>, yet <b> costs? more",
         r"<b> costs? more than <a>",
@@ -188,7 +217,7 @@ TABLE: tuple[Row, ...] = (
     Row("color", look_of("one"), (
         r"<one> in <look><end>", r"(?<!match )<one>,? <aux>(in|came in|comes in|come in|of) <look><end>",
         r"the <look> of <one>", r"<one>,? <aux>(made|crafted|built) (of|from|in) <look><end>",
-    )),
+    ), {"one": (MATCHING,)}),
     Row("color", look_of("a", "b"), (
         r"(the colou?r )?<look> (runs through|links|returns in|turns up in|shows in) <a>",
         r"<look> (keeps coming back|crops up again and again), on <a> as on <b>",
@@ -196,13 +225,13 @@ TABLE: tuple[Row, ...] = (
         r"<look> is a colou?r [^«.;]*? returns? to, <a>", r"it tends to be <look>: <a>",
         r"likes? <look>, as <a> makes? plain",
         r"<a> <aux>(chosen|picked|bought) to match <b>,? (both )?in <look><end>",
-    )),
+    ), {"look": HUES, "a": IN_HUES, "b": IN_HUES}),
     Row("color", look_of_both, (
         r"(match|matching) <a> in <look><end>", r"<a> [^«.;]*? a match in <look><end>",
         r"more <look> to go with <a>", r"keep the <look> going: [^«]*«\d+» will match <a>",
         r"something in the <look> of <a>", r"carry the <look> of <a>", r"picks? up the <look> of <a>",
         r"<a> came in <look> as well", r"both this and <a> come in <look>",
-    )),
+    ), {"a": (MATCHING,)}),
     Row("color", look_of(), (
         r"^(?![^«]*«)[^«]*\bthe <look> (finish|colou?r|shade|version|tone|ones?)", r"the <look> finish",
         r"choice of <look><end>", r"(?<!» )(it|they|these|which|that) (also )?comes? in <look><end>",

@@ -25,7 +25,7 @@ import numpy as np
 
 from crs.narrator.gguf_text import GgufText, Turn
 from crs.narrator.language_model import Segment, check_segments
-from crs.narrator.sampling import Sampler, Sampling
+from crs.narrator.sampling import Constraints, Sampler, Sampling
 from knowledge.errors import ModelError, NotFoundError
 
 CacheType = Literal["f16", "f32"]
@@ -104,7 +104,7 @@ class LlamaCppModel:
         segments: Sequence[Segment],
         sampling: Sampling,
         *,
-        banned: frozenset[int] = frozenset(),
+        constraints: Constraints | None = None,
         stop: threading.Event | None = None,
         json_schema: Mapping[str, Any] | None = None,
     ) -> Generator[int, None, None]:
@@ -114,7 +114,7 @@ class LlamaCppModel:
         """
         prompt = self._accept(segments)
         n_tokens = min(sampling.max_tokens, self.context_length - sum(map(len, prompt)))
-        return self._listen(_Request(prompt, Sampler(sampling, banned), n_tokens, stop, json_schema))
+        return self._listen(_Request(prompt, Sampler(sampling, constraints), n_tokens, stop, json_schema))
 
     def logits(self, segments: Sequence[Segment]) -> np.ndarray:
         """See ``LanguageModel.logits``."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from crs.narrator.nouns import noun_of
 from knowledge.demo.words import WORDS_DIR, load_words, read_toml
-from knowledge.types import TARGET_POINTER, Item, Task
+from knowledge.nouns import noun_of
+from knowledge.types import TARGET_POINTER, Interaction, Item, Task
 
 # Looks that every shop speaks of, whether or not its listings name them as attributes.
 _COLORS = """black white gray red blue green yellow orange purple violet pink brown beige navy teal
@@ -89,6 +89,24 @@ class Evidence:
     target: Item | None = None
     stars: Sequence[float | None] = ()
     words: StoreWords = field(default_factory=StoreWords, repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        history: Sequence[Interaction],
+        items: Mapping[str, Item],
+        task: Task,
+        target: Item | None,
+        words: StoreWords,
+    ) -> Evidence:
+        """The purchases of ``history``, oldest first, with the stars given to them; ``items`` by their id."""
+        stars = [purchase.rating for purchase in history]
+        return cls([items[purchase.item_id] for purchase in history], task, target, stars, words)
+
+    def unlisted(self) -> Evidence:
+        """The same for who sees no listing: products are known by id alone."""
+        items = [Item(item.item_id, "") for item in self.items]
+        return replace(self, items=items, target=self.target and Item(self.target.item_id, ""))
 
     def item_of(self, pointer: str) -> Item | None:
         """The product that a pointer's text stands for, None when it points nowhere."""

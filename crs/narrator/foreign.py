@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from crs.narrator.evidence import Evidence
 from crs.narrator.gate import POINTER
+from crs.narrator.sampling import Constraints
 from crs.narrator.tokenizer import DESCRIBE, LIST, POINTERS
 from knowledge.errors import BundleError, ModelError
-from knowledge.types import TARGET_POINTER, Item, Task, pointer
+from knowledge.types import TARGET_POINTER, Task, pointer
 
 FOREIGN, TOKENIZER = "foreign.json", "tokenizer"
 _MAX_LISTING_TOKENS = 120
@@ -113,7 +115,7 @@ class ForeignTokenizer:
         self._closing = self._with_control(closing)
         self.head = np.asarray([*self._with_control(opening), *self.encode(_PREFACE)], dtype=np.int32)
         spelt = [self.encode(space + text) for text in POINTERS for space in ("", " ")]
-        self.pointer_ids = frozenset(token_id for ids in spelt for token_id in ids)
+        self.repeatable = frozenset(token_id for ids in spelt for token_id in ids)
         self.pointer_ends = frozenset(ids[-1] for ids in spelt)
         # Some tokenizers drop a space at the very front of what they decode; behind this it is not the front.
         self._anchor = self.encode(":")
@@ -139,23 +141,23 @@ class ForeignTokenizer:
         """The task and the rule for pointers as text, what else is known, and the target's listing."""
         asked = f"\n{_ASKED[task]} {_RULE}"
         if note:
-            asked += f" The shopper has made {note}."
+            asked += f" What is known of the shopper: {note}."
         if not listing:
             return [*self.encode(asked), *self._closing]
         told = self.encode(POINTER.sub("", "; ".join(listing.values())))[:_MAX_LISTING_TOKENS]
         return [*self.encode(f"{asked} {TARGET_POINTER} is: "), *told, *self._closing]
 
-    def reply(self, text: str, target: Item | None) -> list[int]:
-        """Ids of a reply with its end token; to a foreign model a slot is no token, so it quotes in words."""
+    def reply(self, text: str, evidence: Evidence) -> list[int]:
+        """Ids of a reply with its end token; a foreign model has no tokens for markup: it learns words."""
         return [*self.encode(text), self.eos_id]
 
     def exercise(self, kind: str, position: int) -> list[int]:
         """An exercise as text."""
         return [*self.encode(f"\n{_ASKED[kind]} {pointer(position)}. {_RULE}"), *self._closing]
 
-    def banned(self, n_history: int, *, target: Item | None) -> frozenset[int]:
-        """Control tokens that do not end a reply; a pointer is many tokens and none of them its own."""
-        return self._control_ids
+    def constraints(self, evidence: Evidence) -> Constraints:
+        """No control tokens but the end; a pointer is many tokens and none of them its own."""
+        return Constraints(banned=self._control_ids)
 
     def encode(self, text: str) -> list[int]:
         """Token ids of ``text``; a control token spelt out in it stays plain text."""

@@ -266,7 +266,7 @@ def _owners(before: str, sentence: Sentence, evidence: Evidence) -> list[Item]:
 def _by_table(sentence: Sentence, evidence: Evidence, spent: list[tuple[int, int]]) -> list[Claim]:
     claims: list[Claim] = []
     skeleton = sentence.skeleton.lower()
-    for row, pattern in _wordings():
+    for row, pattern in wordings():
         for found in pattern.finditer(skeleton):
             said = Said(sentence, evidence, found.groupdict())
             if said.number is not None:
@@ -285,7 +285,8 @@ def _kind(row: Row, said: Said) -> ClaimKind:
 
 
 @functools.cache
-def _wordings() -> tuple[tuple[Row, re.Pattern[str]], ...]:
+def wordings() -> tuple[tuple[Row, re.Pattern[str]], ...]:
+    """Every wording of the table, compiled, with its row."""
     return tuple((row, _compiled(wording, row.kind)) for row in TABLE for wording in row.wordings)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from crs.narrator.language_model import Segment, check_segments
-from crs.narrator.sampling import Sampler, Sampling
+from crs.narrator.sampling import Constraints, Sampler, Sampling
 from knowledge.errors import ModelError, NotFoundError
 
 
@@ -68,13 +68,13 @@ class HfModel:
         segments: Sequence[Segment],
         sampling: Sampling,
         *,
-        banned: frozenset[int] = frozenset(),
+        constraints: Constraints | None = None,
         stop: threading.Event | None = None,
     ) -> Generator[int, None, None]:
         """See ``LanguageModel.generate``."""
         prompt = self._accept(segments)
         n_tokens = min(sampling.max_tokens, self.context_length - sum(map(len, prompt)))
-        return self._tokens(prompt, Sampler(sampling, banned), n_tokens, stop)
+        return self._tokens(prompt, Sampler(sampling, constraints), n_tokens, stop)
 
     def logits(self, segments: Sequence[Segment]) -> np.ndarray:
         """See ``LanguageModel.logits``."""

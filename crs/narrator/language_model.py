@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from crs.narrator.sampling import Sampler, Sampling
+from crs.narrator.sampling import Constraints, Sampler, Sampling
 from knowledge.errors import ModelError
 
 __all__ = ["FakeLanguageModel", "LanguageModel", "Sampling", "Segment", "check_segments"]
@@ -37,7 +37,7 @@ class LanguageModel(Protocol):
         segments: Sequence[Segment],
         sampling: Sampling,
         *,
-        banned: frozenset[int] = frozenset(),
+        constraints: Constraints | None = None,
         stop: threading.Event | None = None,
     ) -> Generator[int, None, None]:
         """Token ids one by one, without the end token; ends at it, at ``max_tokens`` or a full context.
@@ -134,14 +134,14 @@ class FakeLanguageModel:
         segments: Sequence[Segment],
         sampling: Sampling,
         *,
-        banned: frozenset[int] = frozenset(),
+        constraints: Constraints | None = None,
         stop: threading.Event | None = None,
     ) -> Generator[int, None, None]:
         """See ``LanguageModel.generate``."""
         prompt = self._accept(segments)
         reply = self._replies.popleft() if self._replies else None
         n_tokens = min(sampling.max_tokens, self.context_length - sum(map(len, prompt)))
-        return self._tokens(prompt, reply, Sampler(sampling, banned), n_tokens, stop)
+        return self._tokens(prompt, reply, Sampler(sampling, constraints), n_tokens, stop)
 
     def logits(self, segments: Sequence[Segment]) -> np.ndarray:
         """See ``LanguageModel.logits``."""

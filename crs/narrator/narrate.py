@@ -17,10 +17,10 @@ from crs.narrator.claims import ClaimKind
 from crs.narrator.evidence import Evidence, StoreWords
 from crs.narrator.gate import POINTER, check, loops, position_of
 from crs.narrator.language_model import LanguageModel, Segment
+from crs.narrator.markup import Markup
 from crs.narrator.plain import plain_statement
-from crs.narrator.prompt import PromptTokenizer, question, tally
-from crs.narrator.quotes import fill
-from crs.narrator.sampling import Sampling
+from crs.narrator.prompt import PromptTokenizer, question
+from crs.narrator.sampling import Constraints, Sampling
 from knowledge.errors import ModelError
 from knowledge.types import MAX_HISTORY, TARGET_TASKS, Item, Task
 
@@ -123,7 +123,7 @@ class Narrator:
         self._soft_tokens = soft_tokens
         self._sampling = replace(
             sampling or Sampling(temperature=0.7, top_p=0.92, repeat_penalty=1.05),
-            penalty_exempt=tokenizer.pointer_ids,
+            penalty_exempt=tokenizer.repeatable,
         )
 
     def narrate(
@@ -162,7 +162,7 @@ class Narrator:
         return [
             self._tokenizer.head,
             self._soft_tokens(rows, positions),
-            question(self._tokenizer, evidence.task, target, tally(evidence.items, evidence.stars)),
+            question(self._tokenizer, evidence),
         ]
 
     def _stream(
@@ -179,8 +179,7 @@ class Narrator:
         started = time.perf_counter()
         tokenizer, ledger = self._tokenizer, _Ledger(evidence)
         prompt = self.prompt(rows, evidence)
-        banned = tokenizer.banned(len(evidence.items), target=evidence.target)
-        banned = frozenset(token_id for token_id in banned if token_id < self._language_model.n_vocab)
+        markup, constraints = Markup(evidence), self._constraints(evidence)
         room = self._language_model.context_length - sum(len(segment) for segment in prompt) - 1
         limit = min(MAX_TOKENS[evidence.task], room)
         said: list[int] = []
@@ -193,7 +192,7 @@ class Narrator:
                 # Token by token, as they were drawn: the engine keeps whole segments, none is decoded anew.
                 [*prompt, *(np.asarray([token_id], dtype=np.int32) for token_id in said)],
                 self._draw_sampling(seed + 7919 * n_draws, tries, limit - len(said)),
-                banned=banned,
+                constraints=constraints,
                 stop=stop,
             )
             n_draws += 1
@@ -205,7 +204,7 @@ class Narrator:
                 if not is_whole and (said or stopping()):
                     break  # end well, without half a sentence
                 text = tokenizer.decode([*said, *sentence.ids])[len(tokenizer.decode(said)) :]
-                text = fill(text, evidence.target)
+                text = markup.render(text)
                 if not ledger.passes(text, told) and self._gated:
                     ledger.reject(since=begun)
                     rejected = True
@@ -244,6 +243,11 @@ class Narrator:
                 gate_ms=round(ledger.gate_s * 1e3, 1),
             )
         )
+
+    def _constraints(self, evidence: Evidence) -> Constraints:
+        constraints = self._tokenizer.constraints(evidence)
+        n_vocab = self._language_model.n_vocab
+        return replace(constraints, banned=frozenset(i for i in constraints.banned if i < n_vocab))
 
     def _draw_sampling(self, seed: int, tries: int, max_tokens: int) -> Sampling:
         temperature = self._sampling.temperature * (_CALMER if tries % 2 else 1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from crs.narrator.evidence import REASONS, Evidence
-from crs.narrator.nouns import noun_of
 from knowledge.demo.grammar import number_word
 from knowledge.demo.narratives.mentions import dollars
+from knowledge.nouns import noun_of
 from knowledge.types import MAX_HISTORY, TARGET_POINTER, pointer
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crs.narrator.evidence import Evidence
 from crs.narrator.quotes import quotable
-from knowledge.types import Item, Task, pointer
-
-_BRACKETS = re.compile(r"[\[\]<>|]")
+from crs.narrator.sampling import Constraints
+from crs.narrator.tally import Tally
+from knowledge.types import Task
 
 
 class PromptTokenizer(Protocol):
@@ -26,7 +25,7 @@ class PromptTokenizer(Protocol):
     head: NDArray[np.int32]  # ids before the soft rows
     eos_id: int
     pad_id: int
-    pointer_ids: frozenset[int]  # tokens that pointers are made of
+    repeatable: frozenset[int]  # tokens that no penalty keeps from being said again
     pointer_ends: frozenset[int]  # tokens that complete a purchase's pointer
 
     def ask(self, task: Task, listing: Mapping[str, str], note: str = "") -> list[int]:
@@ -37,12 +36,12 @@ class PromptTokenizer(Protocol):
         """The same for `LIST` or `DESCRIBE` (tokenizer.py) of the ``position``-th purchase, 1..50."""
         ...
 
-    def banned(self, n_history: int, *, target: Item | None) -> frozenset[int]:
-        """Ids that no reply may hold, told from ``n_history`` purchases and (no) target."""
+    def constraints(self, evidence: Evidence) -> Constraints:
+        """What no reply that is told with ``evidence`` may hold."""
         ...
 
-    def reply(self, text: str, target: Item | None) -> list[int]:
-        """Ids of ``text`` as it should be learned, its end included: ``target``'s listing quoted by slots."""
+    def reply(self, text: str, evidence: Evidence) -> list[int]:
+        """Ids of ``text`` as it should be learned, its end included."""
         ...
 
     def encode(self, text: str) -> list[int]:
@@ -54,31 +53,7 @@ class PromptTokenizer(Protocol):
         ...
 
 
-def tally(history: Sequence[Item], stars: Sequence[float | None] = ()) -> str:
-    """What is counted or given by the shopper rather than read, in words: soft tokens are poor at it.
-
-    How much was bought and where, which purchases earned five, four, or at most two stars, and the dearest.
-    ``stars``: of each purchase, or nothing.
-    """
-    told = [f"{len(history)} purchases"]
-    departments = Counter(item.department for item in history if item.department)
-    if departments:
-        told[0] += f" in {len(departments)} departments"
-        # A department is a listing's word, and a bracket in it could pass for a pointer.
-        told.append(_BRACKETS.sub("", "most of " + ", then ".join(n for n, _ in departments.most_common(2))))
-    for word, low, high in (("loved", 5.0, 5.0), ("liked", 4.0, 4.99), ("disliked", 1.0, 2.0)):
-        rated = [k for k, given in enumerate(stars, start=1) if given is not None and low <= given <= high]
-        if rated:
-            told.append(" ".join([word, *map(pointer, rated)]))
-    prices = [item.price or 0.0 for item in history]
-    if any(prices):
-        told.append(f"dearest {pointer(prices.index(max(prices)) + 1)}")
-    return "; ".join(told)
-
-
-def question(
-    tokenizer: PromptTokenizer, task: Task, target: Item | None, note: str = ""
-) -> NDArray[np.int32]:
-    """The token ids after the soft rows: the task, ``note``, and what the target's listing says."""
-    listing = {} if target is None else quotable(target)
-    return np.asarray(tokenizer.ask(task, listing, note), dtype=np.int32)
+def question(tokenizer: PromptTokenizer, evidence: Evidence) -> NDArray[np.int32]:
+    """The token ids after the soft rows: the task, the tally, and what the target's listing says."""
+    listing = {} if evidence.target is None else quotable(evidence.target)
+    return np.asarray(tokenizer.ask(evidence.task, listing, Tally.of(evidence).note()), dtype=np.int32)

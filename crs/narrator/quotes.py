@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from crs.narrator.nouns import is_plural, noun_of
 from knowledge.demo.grammar import starts_with_vowel
 from knowledge.demo.narratives.mentions import dollars
+from knowledge.nouns import is_plural, noun_of
 from knowledge.types import TARGET_POINTER, Item
 
 NOUN, BRAND, COLOR, MATERIAL, PRICE = "[noun]", "[brand]", "[color]", "[material]", "[price]"
@@ -20,10 +20,10 @@ SLOTS = (NOUN, BRAND, COLOR, MATERIAL, PRICE, *FEATURES)
 
 # With the article before it, which must suit whatever is filled in.
 _SLOT = re.compile(
-    rf"(?:\b(?P<article>[Aa])n? (?P<between>(?:{re.escape(TARGET_POINTER)} )?))?"
-    rf"(?P<slot>{'|'.join(map(re.escape, SLOTS))})"
+    rf"(?:\b(?P<article>[Aa])n? (?P<between>(?:{re.escape(TARGET_POINTER)} )?))?(?P<slot>\[[a-z]+[1-3]?\])"
 )
-_STARTS_SENTENCE = re.compile(r"(?:^|[.!?:]\s+)$")
+_STARTS_SENTENCE = re.compile(r"(?:^|[.!?]\s)\s*$")
+_BRACKETS = str.maketrans("[]", "()")  # else a listing could spell a pointer
 _SEGMENT_ENDS = re.compile(r"[;|()\[\]]+|,(?!\d)|\s[-–—]\s")
 _SENTENCE_ENDS = re.compile(r"[.!?;](?:\s|$)")
 _QUOTING = (
@@ -44,14 +44,15 @@ def quotable(item: Item) -> dict[str, str]:
         PRICE: "" if item.price is None else dollars(item.price),
         **dict(zip(FEATURES, features, strict=False)),
     }
-    return {slot: text for slot, text in told.items() if text}
+    return {slot: text.translate(_BRACKETS) for slot, text in told.items() if text}
 
 
-def fill(text: str, item: Item | None) -> str:
-    """``text`` with every slot replaced by what the listing of ``item`` says; an empty one vanishes."""
-    told: Mapping[str, str] = quotable(item) if item else {}
+def fill(text: str, told: Mapping[str, str]) -> str:
+    """``text`` with every slot replaced by what ``told`` says for it; one that is not there vanishes."""
 
     def quote(found: re.Match[str]) -> str:
+        if found["slot"] == TARGET_POINTER:
+            return found[0]
         fact = told.get(found["slot"], "")
         if found["article"]:
             return f"{found['article']}{'n' if starts_with_vowel(fact) else ''} {found['between']}{fact}"
@@ -61,14 +62,14 @@ def fill(text: str, item: Item | None) -> str:
 
 
 def hide(text: str, item: Item | None) -> str:
-    """The reverse of `fill`: ``text`` with the quotable facts of ``item`` as slots; `fill` gives it back."""
+    """``text`` with the quotable facts of ``item`` as slots; `fill` gives it back."""
     if item is None:
         return text
     told = quotable(item)
     noun = told.pop(NOUN, "")
     for slot, fact in sorted(told.items(), key=lambda entry: -len(entry[1])):
         # A color before another purchase's pointer is that purchase's, even where both are alike.
-        stop = r"(?!\w)(?! \[\d)(?! \w+ \[\d)" if slot in (COLOR, MATERIAL) else r"(?!\w)"
+        stop = r"(?!\w)(?!(?: \w+)?(?: \[[a-z-]+[1-3]?\])* \[\d)" if slot in (COLOR, MATERIAL) else r"(?!\w)"
         for form in dict.fromkeys((fact, _capital(fact))):
             text = re.sub(r"(?<![\w\[])" + re.escape(form) + stop, slot, text)
     if noun:

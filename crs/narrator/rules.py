@@ -15,6 +15,7 @@ from crs.narrator.sentence import Mention, Sentence
 from knowledge.demo.grammar import number_word
 from knowledge.types import MAX_HISTORY, Item
 
+WORD_SLOTS = ("n", "look", "dept", "dept2")  # slots of words; the others hold products
 _NUMBERS = {number_word(n): n for n in range(100)}
 
 
@@ -40,16 +41,22 @@ class Said:
     @property
     def look(self) -> str | None:
         """The color or material of the slot; None when the store knows none of that name."""
-        looks = self.evidence.words.looks
-        look = _known_end(self.slots.get("look") or "", looks)
-        return look if look and looks[look] & {"color", "material"} else None
+        look = self.words("look")
+        return look if look and self.evidence.words.looks[look] & {"color", "material"} else None
 
     @property
     def departments(self) -> list[str]:
         """The departments whose goods the slots name."""
-        known = self.evidence.words.departments
-        phrases = [_known_end(self.slots.get(slot) or "", known) for slot in ("dept", "dept2")]
-        return [known[phrase] for phrase in phrases if phrase]
+        goods = [self.words(slot) for slot in ("dept", "dept2")]
+        return [self.evidence.words.departments[words] for words in goods if words]
+
+    def words(self, slot: str) -> str:
+        """Of one of `WORD_SLOTS` the words that name something; "" where none do."""
+        text = self.slots.get(slot) or ""
+        if slot == "n":
+            return text if text in _NUMBERS else ""
+        words = self.evidence.words
+        return _known_end(text, words.looks if slot == "look" else words.departments) or ""
 
 
 Rule = Callable[[Said], bool | None]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -37,17 +37,63 @@ class Sampling:
             "seed": (self.seed >= 0, "0 or more"),
             "max_tokens": (self.max_tokens >= 1, "1 or more"),
         }
-        for field, (fits, rule) in in_range.items():
+        for name, (fits, rule) in in_range.items():
             if not fits:
-                raise ModelError(f"sampling: {field} is {getattr(self, field)}, it must be {rule}")
+                raise ModelError(f"sampling: {name} is {getattr(self, name)}, it must be {rule}")
+
+
+@dataclass(frozen=True, slots=True)
+class Constraints:
+    """What may not be drawn, whatever its score.
+
+    ``banned`` ids never come. Right after a key of ``after`` only its ids come. Those of ``once`` come at
+    most once before an id of ``stops``.
+    """
+
+    banned: frozenset[int] = frozenset()
+    after: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    once: frozenset[int] = frozenset()
+    stops: frozenset[int] = frozenset()
+
+
+class Steering:
+    """Constraints on their way through one text, token by token."""
+
+    def __init__(self, constraints: Constraints) -> None:
+        self._constraints = constraints
+        self._said: set[int] = set()  # of `once`, since the last stop
+        self._last: int | None = None
+
+    def take(self, token: int) -> None:
+        """Note that ``token`` was drawn."""
+        self._last = token
+        if token in self._constraints.stops:
+            self._said.clear()
+        elif token in self._constraints.once:
+            self._said.add(token)
+
+    @property
+    def only(self) -> frozenset[int] | None:
+        """The ids that may come next, where only some may."""
+        allowed = self._constraints.after.get(self._last) if self._last is not None else None
+        return (allowed - self._said or allowed) if allowed else None
+
+    @property
+    def barred(self) -> set[int]:
+        """Ids that may not come next, besides those that are banned for good."""
+        if not self._said:
+            return set()
+        return self._said | {key for key, allowed in self._constraints.after.items() if allowed <= self._said}
 
 
 class Sampler:
     """Draws the tokens of one request: holds its random generator and its repetition window."""
 
-    def __init__(self, sampling: Sampling, banned: Collection[int] = ()) -> None:
+    def __init__(self, sampling: Sampling, constraints: Constraints | None = None) -> None:
+        constraints = constraints or Constraints()
         self._sampling = sampling
-        self._banned = np.fromiter(banned, dtype=np.intp)
+        self._banned = np.fromiter(constraints.banned, dtype=np.intp)
+        self._steering = Steering(constraints)
         self._recent: deque[int] = deque(maxlen=PENALTY_WINDOW)
         self._random = np.random.default_rng(sampling.seed)
 
@@ -60,7 +106,7 @@ class Sampler:
         if not np.isfinite(scores).all():
             raise ModelError("the model's logits are not finite; its weights or the soft rows are far off")
         self._penalise_repeats(scores)
-        scores[self._banned] = -np.inf
+        self._constrain(scores)
         token = int(scores.argmax())
         if scores[token] == -np.inf:
             raise ModelError("every token is banned; allow at least one")
@@ -68,7 +114,18 @@ class Sampler:
             token = self._draw(scores / self._sampling.temperature)
         if token not in self._sampling.penalty_exempt:
             self._recent.append(token)
+        self._steering.take(token)
         return token
+
+    def _constrain(self, scores: np.ndarray) -> None:
+        if (only := self._steering.only) is not None:
+            allowed = np.fromiter(only, dtype=np.intp)
+            kept = scores[allowed]
+            scores[:] = -np.inf
+            scores[allowed] = kept
+        elif barred := self._steering.barred:
+            scores[np.fromiter(barred, dtype=np.intp)] = -np.inf
+        scores[self._banned] = -np.inf
 
     def _penalise_repeats(self, scores: np.ndarray) -> None:
         """Scale recent tokens down in place (CTRL, Keskar et al. 2019, section 4.1, sign-aware)."""

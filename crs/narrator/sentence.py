@@ -19,7 +19,7 @@ from crs.narrator.evidence import (
     position_of,
     words_of,
 )
-from crs.narrator.nouns import noun_of
+from knowledge.nouns import noun_of
 from knowledge.types import Item
 
 POINTER = re.compile(r"(\[(?:\d+|target)\])")
@@ -49,7 +49,7 @@ class Mention:
 
     ``position``: 1.. for a purchase, 0 for the target. ``looks``: colors, materials, sizes before it.
     ``noun``: the longest noun the store knows that follows it, "" when what follows is none;
-    ``following`` all that follows.
+    ``following`` all that follows. ``span``: from where to where the mark stands for the sentence's text.
     """
 
     position: int
@@ -57,6 +57,7 @@ class Mention:
     looks: tuple[str, ...]
     noun: str
     following: str
+    span: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,9 @@ def read(text: str, evidence: Evidence) -> Sentence:
         looks, before = _looks(text[done : found.start()], evidence.words)
         skeleton += f"{before}«{len(mentions)}»"
         called = _n_letters(following[1], noun or _guess(following[1], item))
+        start = done + len(before)
         done = following.start(1) + called if called else found.end()
-        mentions.append(Mention(position, item, looks, noun, following[1].strip()))
+        mentions.append(Mention(position, item, looks, noun, following[1].strip(), (start, done)))
     return Sentence(text, tuple(mentions), skeleton + text[done:])
 
 

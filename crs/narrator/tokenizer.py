@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crs.narrator.quotes import SLOTS, hide, quotable
+from crs.narrator.evidence import Evidence
+from crs.narrator.markup import MARKUP, Markup
+from crs.narrator.sampling import Constraints
+from crs.narrator.tally import TALLY_SLOTS
 from knowledge.errors import ModelError
-from knowledge.types import MAX_HISTORY, TARGET_POINTER, TASKS, Item, Task, pointer
+from knowledge.types import MAX_HISTORY, TARGET_POINTER, TASKS, Task, pointer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -33,7 +37,7 @@ _CONTROL = (BOS, EOS, PAD, SAY, *(task_token(task) for task in TASKS), LIST, DES
 
 
 class NarratorTokenizer:
-    """A `tokenizers` BPE. Pointers and slots swallow the space before them; ``decode`` gives it back."""
+    """A `tokenizers` BPE. Pointers and markup swallow the space before them; ``decode`` gives it back."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -43,11 +47,12 @@ class NarratorTokenizer:
         self.target_id = self._id(TARGET_POINTER)
         self._pointer_of[self.target_id] = 0
         self._id_of = {position: token_id for token_id, position in self._pointer_of.items()}
-        self._slot_ids = {slot: self._id(slot) for slot in SLOTS}
-        self._spelt = {self._id(text): text for text in (*POINTERS, *SLOTS)}
+        self._markup_ids = {text: self._id(text) for text in MARKUP}
+        self._spelt = {self._id(text): text for text in (*POINTERS, *MARKUP)}
         self.control_ids = frozenset(self._id(token) for token in _CONTROL)
         self.head = np.asarray([self.bos_id], dtype=np.int32)
         self.pointer_ids = frozenset(self._pointer_of)
+        self.repeatable = frozenset(self._spelt)
         self.pointer_ends = self.pointer_ids - {self.target_id}
 
     @classmethod
@@ -62,13 +67,13 @@ class NarratorTokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], n_vocab: int = 8192) -> NarratorTokenizer:
-        """Learn a vocabulary of ``n_vocab`` (pointers, slots and controls included) from ``texts``."""
+        """Learn a vocabulary of ``n_vocab`` (pointers, markup and controls included) from ``texts``."""
         from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = decoders.ByteLevel()
-        n_added = len(_CONTROL) + len(POINTERS) + len(SLOTS)
+        n_added = len(_CONTROL) + len(POINTERS) + len(MARKUP)
         trainer = trainers.BpeTrainer(
             vocab_size=n_vocab - n_added,
             show_progress=False,
@@ -77,7 +82,7 @@ class NarratorTokenizer:
         tokenizer.train_from_iterator(texts, trainer)
         tokenizer.add_special_tokens([AddedToken(token, special=True) for token in _CONTROL])
         tokenizer.add_tokens(
-            [AddedToken(token, lstrip=True, normalized=False) for token in (*POINTERS, *SLOTS)]
+            [AddedToken(token, lstrip=True, normalized=False) for token in (*POINTERS, *MARKUP)]
         )
         return cls(tokenizer)
 
@@ -91,7 +96,7 @@ class NarratorTokenizer:
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of ``ids``, control tokens left out; pointers (``[k]``) and slots after a space."""
+        """The text of ``ids``, control tokens left out; pointers (``[k]``) and markup after a space."""
         text, run = "", []
         for token_id in ids:
             spelt = self._spelt.get(token_id)
@@ -110,7 +115,7 @@ class NarratorTokenizer:
         """The token ids after the soft rows: task, note, each fact behind its slot, and the word to speak."""
         ids = [self.task_id(task), *self._note(note)[:MAX_NOTE_TOKENS]]
         for slot, fact in listing.items():
-            ids += [self._slot_ids[slot], *self._plain(" " + fact)[:MAX_FACT_TOKENS]]
+            ids += [self._markup_ids[slot], *self._plain(" " + fact)[:MAX_FACT_TOKENS]]
         return [*ids, self.say_id]
 
     def _note(self, note: str) -> list[int]:
@@ -120,24 +125,44 @@ class NarratorTokenizer:
         # A listing may spell out "[3]" or a control token; in a prompt it would be one.
         return [i for i in self.encode(text) if i not in self._spelt and i not in self.control_ids]
 
-    def reply(self, text: str, target: Item | None) -> list[int]:
-        """Ids of a reply with its end token; what it quotes of ``target``'s listing stands as slots."""
-        return [*self.encode(hide(text, target)), self.eos_id]
+    def reply(self, text: str, evidence: Evidence) -> list[int]:
+        """Ids of a reply with its end token, as `Markup.write` writes it."""
+        return [*self.encode(Markup(evidence).write(text)), self.eos_id]
 
     def exercise(self, kind: str, position: int) -> list[int]:
         """The same for an exercise, `LIST` or `DESCRIBE`, on the ``position``-th purchase."""
         return [self._id(kind), self.pointer_id(position), self.say_id]
 
-    def banned(self, n_history: int, *, target: Item | None) -> frozenset[int]:
-        """Control tokens, pointers that point nowhere and slots of facts that ``target`` does not list."""
+    def constraints(self, evidence: Evidence) -> Constraints:
+        """No control tokens, nothing that stands for nothing; behind a mark only what it is true of.
+
+        A purchase, or a slot of the tally, comes once a sentence.
+        """
+        markup, n_history = Markup(evidence), len(evidence.items)
         nowhere = {
             token_id
             for token_id, position in self._pointer_of.items()
-            if position > n_history or (position == 0 and target is None)
+            if position > n_history or (position == 0 and evidence.target is None)
         }
-        listed = quotable(target) if target else {}
-        empty = {token_id for slot, token_id in self._slot_ids.items() if slot not in listed}
-        return (self.control_ids | nowhere | empty) - {self.eos_id}
+        empty = {token_id for text, token_id in self._markup_ids.items() if text not in markup.sayable}
+        return Constraints(
+            banned=(self.control_ids | nowhere | empty) - {self.eos_id},
+            after={
+                self._markup_ids[mark]: frozenset(map(self.pointer_id, positions))
+                for mark, positions in markup.tally.marks.items()
+            },
+            once=self.pointer_ends | {self._markup_ids[slot] for slot in TALLY_SLOTS},
+            stops=self._stops,
+        )
+
+    @functools.cached_property
+    def _stops(self) -> frozenset[int]:
+        """Tokens that a sentence ends with."""
+        return frozenset(
+            i
+            for i in range(self.n_vocab)
+            if self._tokenizer.decode([i]).rstrip("\"”’'").endswith((".", "!", "?"))
+        )
 
     def pointer_id(self, position: int) -> int:
         """The token of the ``position``-th purchase (1..50), or of the target (0)."""

@@ -55,7 +55,7 @@ def train_contestant(
     run.resume(student, optimizers)
     if not run.positions:
         prefit(student, [*student.adapter.parameters(), student.embedding], material, settings, run)
-        student.make_places_loud()
+        student.balance()
     fit(student, tokenizer, optimizers, material, _share_of(settings, signals), run)
     beside = weights.with_suffix(".new")
     torch.save(student.state_dict(), beside)

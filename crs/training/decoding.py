@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from crs.narrator.sampling import Constraints, Steering
 from crs.narrator.tokenizer import NarratorTokenizer
 from crs.training.batches import collate
 from crs.training.examples import Example, Shelf
@@ -24,10 +25,10 @@ COMPACT_BELOW = 0.75  # finished sequences leave the batch once fewer than this 
 
 @dataclass(frozen=True)
 class Asked:
-    """An example whose reply is to be sampled; ``banned`` ids never come, ``max_tokens`` end it."""
+    """An example whose reply is to be sampled within ``constraints``; ``max_tokens`` end it."""
 
     example: Example
-    banned: frozenset[int]
+    constraints: Constraints
     max_tokens: int
 
 
@@ -87,18 +88,23 @@ def _sample_batch(
     hidden, mask = (each.repeat_interleave(n_samples, dim=0) for each in (hidden, mask))
     forbidden = torch.zeros(len(asked), student.embedding.shape[0], dtype=torch.bool)
     for row, each in enumerate(asked):
-        forbidden[row, sorted(each.banned)] = True
+        forbidden[row, sorted(each.constraints.banned)] = True
     forbidden = forbidden.repeat_interleave(n_samples, dim=0)
     replies: list[list[int]] = [[] for _ in range(len(hidden))]
+    steering = [Steering(each.constraints) for each in asked for _ in range(n_samples)]
     owner = torch.arange(len(hidden))  # which reply a row of the batch goes on with
     going = torch.ones(len(hidden), dtype=torch.bool)
     limit = max(each.max_tokens for each in asked)
     for place in range(limit):
-        logits = (hidden @ student.embedding.T).float().masked_fill(forbidden, -torch.inf)
+        logits = (hidden @ student.embedding.T).float()
+        for row, reply in enumerate(owner.tolist()):
+            _steer(logits[row], steering[reply])
+        logits = logits.masked_fill(forbidden, -torch.inf)
         tokens = _draw(logits, temperature, top_p, generator)
         going &= tokens != tokenizer.eos_id
         for reply, token in zip(owner[going].tolist(), tokens[going].tolist(), strict=True):
             replies[reply].append(token)
+            steering[reply].take(token)
         if not going.any() or place + 1 == limit:
             break
         if float(going.float().mean()) < COMPACT_BELOW:
@@ -109,6 +115,17 @@ def _sample_batch(
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
         hidden = _forward(student, student.llm.model.embed_tokens(tokens)[:, None], mask, cache)
     return replies
+
+
+def _steer(logits: torch.Tensor, steering: Steering) -> None:
+    """Bar from one row of ``logits`` (n_vocab,), in place, what may not come next."""
+    if (only := steering.only) is not None:
+        allowed = sorted(only)
+        kept = logits[allowed]
+        logits.fill_(-torch.inf)
+        logits[allowed] = kept
+    elif barred := steering.barred:
+        logits[sorted(barred)] = -torch.inf
 
 
 def _prompts(

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from crs.narrator.nouns import noun_of
-from crs.narrator.prompt import PromptTokenizer, question, tally
+from crs.narrator.evidence import Evidence, StoreWords
+from crs.narrator.prompt import PromptTokenizer, question
+from crs.narrator.tally import Tally
 from crs.narrator.tokenizer import DESCRIBE, LIST
+from knowledge.nouns import noun_of
 from knowledge.store import Store
 from knowledge.types import MAX_HISTORY, TARGET_TASKS, Interaction, Item, Narrative
 
@@ -106,9 +108,10 @@ def narrative_examples(
 ) -> list[Example]:
     """One example a narrative of the shelf's users; those of more than 50 purchases are left out.
 
-    ``quoting``: where the tokenizer has slots, the target's listing is quoted by them.
+    ``quoting``: where the tokenizer has slots, listings are quoted by them.
     """
     examples = []
+    words = StoreWords.of(shelf.store.items.values())
     for narrative in narratives:
         if narrative.user_id not in shelf.histories or narrative.n_history > MAX_HISTORY:
             continue
@@ -116,18 +119,19 @@ def narrative_examples(
         if (target is None) == (narrative.task in TARGET_TASKS):
             continue
         history = shelf.histories[narrative.user_id][: narrative.n_history]
-        note = tally([shelf.store.items[i.item_id] for i in history], [i.rating for i in history])
-        blind = np.asarray(tokenizer.ask(narrative.task, {}, note), np.int32) if target else None
+        evidence = Evidence.of(history, shelf.store.items, narrative.task, target, words)
+        quoted = evidence if quoting else evidence.unlisted()
+        blind = tokenizer.ask(narrative.task, {}, Tally.of(replace(quoted, target=None)).note())
         examples.append(
             Example(
                 user_id=narrative.user_id,
                 n_history=narrative.n_history,
                 target_row=shelf.store.item_index[target.item_id] if target else -1,
                 task=narrative.task,
-                prompt=question(tokenizer, narrative.task, target, note),
-                reply=np.asarray(tokenizer.reply(narrative.text, target if quoting else None), np.int32),
+                prompt=question(tokenizer, evidence),
+                reply=np.asarray(tokenizer.reply(narrative.text, quoted), np.int32),
                 cause=narrative.cause,
-                blind_prompt=blind,
+                blind_prompt=np.asarray(blind, np.int32) if target else None,
             )
         )
     return examples
@@ -152,7 +156,7 @@ def reading_examples(shelf: Shelf, tokenizer: PromptTokenizer, rng: random.Rando
             reply = f"[{k + 1}] {description(items[k], history[k])}"
         yield Example(
             user_id, n_history, -1, "reading", np.asarray(prompt, np.int32),
-            np.asarray(tokenizer.reply(reply, None), np.int32),
+            np.asarray([*tokenizer.encode(reply), tokenizer.eos_id], np.int32),
         )  # fmt: skip
 
 

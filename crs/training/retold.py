@@ -15,7 +15,6 @@ from dataclasses import replace
 import numpy as np
 
 from crs.bundle import Bundle
-from crs.narrator.nouns import is_plural, noun_of
 from crs.narrator.quotes import FEATURES, quotable
 from knowledge.demo.catalogue import Product
 from knowledge.demo.causes import Cause
@@ -24,6 +23,7 @@ from knowledge.demo.narratives.facts import profile_facts, purchase_facts, shopp
 from knowledge.demo.narratives.writer import NarrativeWriter
 from knowledge.demo.shoppers import Purchase, Shopper
 from knowledge.demo.words import Kind, Persona, Words, load_words
+from knowledge.nouns import is_plural, noun_of
 from knowledge.types import Interaction, Item, Narrative, Task
 
 NEAR = 0.5  # cosine from which a demo kind's purposes and gains fit a real item

@@ -12,7 +12,9 @@ import torch
 from crs.adapter import AdapterKind
 from crs.bundle import Bundle
 from crs.content import Encoder, TextEncoder
-from crs.narrator.quotes import hide, quotable
+from crs.narrator.evidence import Evidence, StoreWords
+from crs.narrator.markup import Markup
+from crs.narrator.quotes import quotable
 from crs.narrator.tokenizer import NarratorTokenizer
 from crs.training.card import model_card
 from crs.training.loop import CHECKPOINT, Run, Settings, fit, prefit
@@ -63,7 +65,7 @@ def train_narrator(
     )
     if not run.positions:
         prefit(student, [*student.adapter.parameters(), student.embedding], material, settings, run)
-        student.make_places_loud()
+        student.balance()
     report = fit(student, tokenizer, optimizers, material, settings, run)
     student.save(narrator_dir)
     training = {
@@ -98,11 +100,13 @@ def _tokenizer(path: Path, bundle: Bundle, real: Bundle | None, n_vocab: int) ->
         return NarratorTokenizer.load(path)
 
     def texts() -> Iterator[str]:
-        users = frozenset(bundle.splits["train"])
+        users, words = frozenset(bundle.splits["train"]), StoreWords.of(bundle.store.items.values())
         for narrative in bundle.store.narratives():
             if narrative.user_id in users:
                 target = bundle.store.items[narrative.target_id] if narrative.target_id else None
-                yield hide(narrative.text, target)
+                history = bundle.store.history(narrative.user_id)[: narrative.n_history]
+                evidence = Evidence.of(history, bundle.store.items, narrative.task, target, words)
+                yield Markup(evidence).write(narrative.text)
         left_out = items_held_out(real) if real else frozenset[str]()
         for store in (bundle.store, *([real.store] if real else [])):
             for item in store.items.values():

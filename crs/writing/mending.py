@@ -6,8 +6,8 @@ import re
 from dataclasses import replace
 from itertools import takewhile
 
-from crs.narrator.nouns import noun_of
 from crs.writing.prompts import Question
+from knowledge.nouns import noun_of
 from knowledge.text import clean
 from knowledge.types import Item
 

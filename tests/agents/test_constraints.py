@@ -22,7 +22,14 @@ VOCABULARY = SimpleNamespace(
     colors=("red", "slate blue", "ink blue", "grey"),
     departments=("Kitchen & Dining", "Garden", "Office"),
     kinds=(
-        "kettle", "gel pen", "fountain pen", "tent", "kitchen knife", "headphones", "watering can", "scarf",
+        "kettle",
+        "gel pen",
+        "fountain pen",
+        "tent",
+        "kitchen knife",
+        "headphones",
+        "watering can",
+        "scarf",
     ),
 )
 

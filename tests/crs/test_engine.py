@@ -15,7 +15,7 @@ from narrator_folders import CONTEXT_LENGTH, GREEDY, soft_prompt, write_narrator
 
 from crs.narrator.engine import LlamaCppModel, default_threads
 from crs.narrator.gguf_export import export_gguf
-from crs.narrator.sampling import Sampling
+from crs.narrator.sampling import Constraints, Sampling
 from knowledge.errors import ModelError, NotFoundError
 
 LONG = replace(GREEDY, max_tokens=600)
@@ -44,7 +44,7 @@ def fresh_logits(gguf_path: Path, prompt: list[np.ndarray]) -> np.ndarray:
 
 
 def endless(model: LlamaCppModel, seed: int = 0) -> Iterator[int]:
-    return model.generate(soft_prompt(seed), LONG, banned=frozenset({model.eos_id}))
+    return model.generate(soft_prompt(seed), LONG, constraints=Constraints(frozenset({model.eos_id})))
 
 
 class TestWhatTheCacheKeeps:
@@ -165,8 +165,8 @@ class TestWhoeverStopsListeningFreesTheEngine:
         seen_some = threading.Event()
 
         def listen() -> None:
-            ban_end = frozenset({model.eos_id})
-            for token in model.generate(soft_prompt(9), LONG, banned=ban_end, stop=stop):
+            ban_end = Constraints(frozenset({model.eos_id}))
+            for token in model.generate(soft_prompt(9), LONG, constraints=ban_end, stop=stop):
                 tokens.append(token)
                 seen_some.set()
                 stop.wait(0.05)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from crs.narrator.evidence import Evidence
 from crs.narrator.tokenizer import NarratorTokenizer
 from crs.training.batches import collate
 from crs.training.decoding import Asked, sample
@@ -55,7 +56,8 @@ def asked_of(shelf: Shelf, tokenizer: NarratorTokenizer, max_tokens: int = 12) -
         example = Example(
             user_id, turn + 2, 3 if turn % 2 else -1, "purchase_reason", prompt, np.zeros(0, np.int32)
         )
-        asked.append(Asked(example, tokenizer.banned(turn + 2, target=None), max_tokens))
+        evidence = Evidence(shelf.items(user_id)[: turn + 2], "purchase_reason")
+        asked.append(Asked(example, tokenizer.constraints(evidence), max_tokens))
     return asked
 
 
@@ -81,7 +83,7 @@ def test_greedy_text_is_what_the_whole_forward_pass_would_say(
             hidden = student.llm.model(inputs_embeds=inputs, use_cache=False).last_hidden_state[0]
             logits = hidden[torch.from_numpy(batch.loss_places)] @ student.embedding.T
         logits = logits.clone()
-        logits[:, sorted(each.banned)] = -torch.inf
+        logits[:, sorted(each.constraints.banned)] = -torch.inf
         expected = logits.argmax(1).tolist()
         assert expected[: len(reply)] == reply
         assert len(reply) == 12 or expected[len(reply)] == tokenizer.eos_id
@@ -114,7 +116,7 @@ def test_nothing_banned_is_said_and_the_limit_holds(
 ) -> None:
     asked = asked_of(shelf, tokenizer, max_tokens=5)
     for each, replies in zip(asked, sample(student, tokenizer, shelf, asked, n_samples=4), strict=True):
-        assert all(len(reply) <= 5 and each.banned.isdisjoint(reply) for reply in replies)
+        assert all(len(reply) <= 5 and each.constraints.banned.isdisjoint(reply) for reply in replies)
         assert all(tokenizer.eos_id not in reply for reply in replies)
 
 

@@ -19,6 +19,7 @@ from crs.evaluation.reading import (
     strangers_rows,
     swap_gap,
 )
+from crs.narrator.evidence import Evidence
 from crs.narrator.language_model import FakeLanguageModel
 from crs.narrator.narrate import Narrated
 from crs.rows import FusedRows
@@ -181,7 +182,7 @@ def lessons_of(n_histories: dict[str, list[int]], *, target: bool = False) -> di
         rows = rng.standard_normal((60, 512)).astype(np.float32)
         own = [np.concatenate([rows[:n], rows[59:]]) if target else rows[:n] for n in lengths]
         lessons[user] = [
-            Lesson(each, "purchase_reason", [Item("i", "I")] * (len(each) - target), [], item, user)
+            Lesson(each, Evidence([Item("i", "I")] * (len(each) - target), "purchase_reason", item), user)
             for each in own
         ]
     return lessons

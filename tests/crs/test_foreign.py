@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from crs.adapter import SoftTokens, build_adapter
+from crs.narrator.evidence import Evidence
 from crs.narrator.foreign import ForeignModel, ForeignTokenizer, is_foreign, local_folder
 from crs.narrator.language_model import FakeLanguageModel
 from crs.narrator.narrate import FIRST_TRIES, Narrated, Narrator, Piece
@@ -27,6 +28,9 @@ TENT = Item("t", "Small tent", kind="tent")
 END = (1,)
 
 
+ASKED = Evidence([], "purchase_reason", KETTLE)
+
+
 @pytest.fixture(scope="module", params=["plain", "chat"])
 def tokenizer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ForeignTokenizer:
     folder = tmp_path_factory.mktemp("llm")
@@ -42,7 +46,7 @@ def shown(tokenizer: ForeignTokenizer, ids: list[int] | np.ndarray) -> str:
 def test_the_soft_rows_stand_inside_what_the_user_says(tokenizer: ForeignTokenizer) -> None:
     head, asked = (
         shown(tokenizer, tokenizer.head),
-        shown(tokenizer, question(tokenizer, "purchase_reason", KETTLE)),
+        shown(tokenizer, question(tokenizer, ASKED)),
     )
     if tokenizer._tokenizer.chat_template:
         assert head.startswith("<bos><|user|>You write") and asked.endswith("<eos><|assistant|>")
@@ -59,7 +63,7 @@ def test_every_task_and_exercise_asks_something_else(tokenizer: ForeignTokenizer
 
 
 def test_a_listing_can_bring_in_neither_control_tokens_nor_pointers(tokenizer: ForeignTokenizer) -> None:
-    plain, told = tokenizer.ask("purchase_reason", {}), question(tokenizer, "purchase_reason", KETTLE)
+    plain, told = tokenizer.ask("purchase_reason", {}), question(tokenizer, ASKED)
     control = set(tokenizer._tokenizer.all_special_ids)
     assert sum(i in control for i in told) == sum(i in control for i in plain)
     text = shown(tokenizer, told)
@@ -73,12 +77,12 @@ def test_long_facts_are_cut(tokenizer: ForeignTokenizer) -> None:
 
 
 def test_what_else_is_known_is_said(tokenizer: ForeignTokenizer) -> None:
-    assert "has made 3 purchases." in shown(tokenizer, tokenizer.ask("user_profile", {}, "3 purchases"))
+    assert "of the shopper: 3 orders." in shown(tokenizer, tokenizer.ask("user_profile", {}, "3 orders"))
 
 
 def test_a_reply_is_learned_in_words(tokenizer: ForeignTokenizer) -> None:
     text = "the [target] kettle"
-    assert tokenizer.reply(text, KETTLE) == [*tokenizer.encode(text), tokenizer.eos_id]
+    assert tokenizer.reply(text, ASKED) == [*tokenizer.encode(text), tokenizer.eos_id]
 
 
 @pytest.mark.parametrize("text", ["They bought", " the [12] kettle.", "é ” [target]", "<eos> spelt out"])
@@ -88,10 +92,11 @@ def test_decoding_gives_back_what_was_encoded(tokenizer: ForeignTokenizer, text:
 
 
 def test_only_control_tokens_that_do_not_end_are_banned(tokenizer: ForeignTokenizer) -> None:
-    names = tokenizer._tokenizer.convert_ids_to_tokens(sorted(tokenizer.banned(3, target=None)))
+    banned = tokenizer.constraints(Evidence([KETTLE] * 3)).banned
+    names = tokenizer._tokenizer.convert_ids_to_tokens(sorted(banned))
     assert names == ["<bos>", "<|user|>", "<|assistant|>"]
-    assert not tokenizer.pointer_ids & tokenizer.banned(0, target=None)
-    assert set(tokenizer.encode(" [12] [target]")) <= tokenizer.pointer_ids
+    assert not tokenizer.repeatable & tokenizer.constraints(Evidence([])).banned
+    assert set(tokenizer.encode(" [12] [target]")) <= tokenizer.repeatable
     assert tokenizer.encode("the [12]")[-1] in tokenizer.pointer_ends
 
 
@@ -99,7 +104,7 @@ def told_by(tokenizer: ForeignTokenizer, *replies: str, gated: bool = True) -> t
     """What a narrator of one kettle and one tent says when its model answers with ``replies`` in turn."""
     model = FakeLanguageModel(
         embedding_dim=16,
-        n_vocab=max(tokenizer.banned(0, target=None)),
+        n_vocab=max(tokenizer.constraints(Evidence([])).banned),
         eos_id=END[0],
         replies=[tokenizer.encode(reply) for reply in replies],
     )

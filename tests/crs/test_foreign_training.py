@@ -15,6 +15,7 @@ import torch
 from crs.adapter import SoftTokens
 from crs.bundle import Bundle, install_narrator
 from crs.narrator.engine import LlamaCppModel
+from crs.narrator.evidence import Evidence
 from crs.narrator.foreign import ForeignModel
 from crs.narrator.gguf_export import export_gguf
 from crs.narrator.hf_model import HfModel
@@ -184,7 +185,7 @@ def test_the_gguf_given_at_training_is_served(
 
 def test_it_learns_from_ratings_too(bundle: Bundle, tmp_path: Path) -> None:
     rows = FusedRows(bundle, WordEncoder()).of(bundle.store.history("u00"))
-    lesson = Lesson(rows, "user_profile", items_of(bundle.store, "u00"), [], None, "Tea, the [1] kettle.")
+    lesson = Lesson(rows, Evidence(items_of(bundle.store, "u00"), "user_profile"), "Tea, the [1] kettle.")
     narrator = TunableNarrator(bundle.narrator_dir)
     untaught = narrator.loss([lesson])
     narrator.tune([lesson], [], n_steps=8)

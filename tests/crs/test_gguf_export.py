@@ -15,6 +15,7 @@ from narrator_folders import DIM, GREEDY, N_VOCAB, WORDS, is_varied, soft_prompt
 from crs.narrator.engine import LlamaCppModel
 from crs.narrator.gguf_export import cached_gguf, export_gguf, fingerprint
 from crs.narrator.hf_model import HfModel
+from crs.narrator.sampling import Constraints
 from crs.narrator.tokenizer import NarratorTokenizer
 from knowledge.errors import BundleError, ModelError, NotFoundError
 
@@ -57,9 +58,9 @@ def assert_parity(folder: Path, gguf_path: Path, prompt: list[np.ndarray], *, to
     try:
         difference = np.abs(served.logits(prompt) - reference.logits(prompt)).max()
         assert difference < tolerance
-        banned = frozenset({reference.eos_id})  # so that there are 64 to compare
-        tokens = list(served.generate(prompt, GREEDY, banned=banned))
-        assert tokens == list(reference.generate(prompt, GREEDY, banned=banned))
+        no_end = Constraints(frozenset({reference.eos_id}))  # so that there are 64 to compare
+        tokens = list(served.generate(prompt, GREEDY, constraints=no_end))
+        assert tokens == list(reference.generate(prompt, GREEDY, constraints=no_end))
         assert len(tokens) == 64
         assert is_varied(tokens)
     finally:
@@ -321,7 +322,7 @@ class TestHfModel:
         model = HfModel(narrator)
         assert model.eos_id == 7
         ends = frozenset(range(N_VOCAB)) - {9}
-        assert list(model.generate(soft_prompt(), GREEDY, banned=ends)) == []
+        assert list(model.generate(soft_prompt(), GREEDY, constraints=Constraints(ends))) == []
 
     def test_a_model_without_any_end_is_refused(self, narrator: Path) -> None:
         (narrator / "tokenizer.json").unlink()

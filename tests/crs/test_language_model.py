@@ -15,7 +15,7 @@ from crs.narrator.engine import LlamaCppModel
 from crs.narrator.gguf_export import export_gguf
 from crs.narrator.hf_model import HfModel
 from crs.narrator.language_model import FakeLanguageModel, LanguageModel, check_segments
-from crs.narrator.sampling import Sampler, Sampling
+from crs.narrator.sampling import Constraints, Sampler, Sampling
 from knowledge.errors import ModelError
 
 NO_END = 10_000  # more tokens than any context here holds
@@ -55,6 +55,11 @@ def model(opener: Callable[[Path], LanguageModel], folder: Path) -> Iterator[Lan
     model.close()
 
 
+def no_end(model: LanguageModel) -> Constraints:
+    """The end token is banned."""
+    return Constraints(banned=frozenset({model.eos_id}))
+
+
 def prompt_for(model: LanguageModel, seed: int = 0) -> list[np.ndarray]:
     return soft_prompt(seed, dim=model.embedding_dim, n_vocab=min(300, model.n_vocab))
 
@@ -88,8 +93,7 @@ def test_another_soft_row_gives_other_logits(model: LanguageModel) -> None:
 def test_logits_are_those_that_the_next_token_is_chosen_by(model: LanguageModel) -> None:
     greedy = Sampling(temperature=0, repeat_penalty=1, max_tokens=4)
     prompt = prompt_for(model)
-    ban_end = frozenset({model.eos_id})
-    tokens = list(model.generate(prompt, greedy, banned=ban_end))
+    tokens = list(model.generate(prompt, greedy, constraints=no_end(model)))
     logits = model.logits(prompt)
     logits[model.eos_id] = -np.inf
     assert tokens[0] == logits.argmax() and len(tokens) == 4
@@ -102,7 +106,9 @@ def test_banned_ids_are_never_drawn(model: LanguageModel) -> None:
     drawn = [
         token
         for seed in range(4)
-        for token in model.generate(prompt_for(model), replace(hot, seed=seed), banned=banned)
+        for token in model.generate(
+            prompt_for(model), replace(hot, seed=seed), constraints=Constraints(banned)
+        )
     ]
     assert len(drawn) == 200
     assert not banned & set(drawn)
@@ -110,13 +116,13 @@ def test_banned_ids_are_never_drawn(model: LanguageModel) -> None:
 
 def test_ends_at_the_end_token_without_saying_it(model: LanguageModel) -> None:
     all_but_end = frozenset(range(model.n_vocab)) - {model.eos_id}
-    assert list(model.generate(prompt_for(model), sampled(), banned=all_but_end)) == []
+    assert list(model.generate(prompt_for(model), sampled(), constraints=Constraints(all_but_end))) == []
 
 
 def test_ends_where_the_context_is_full(model: LanguageModel) -> None:
     prompt = prompt_for(model)
     endless = sampled(max_tokens=NO_END)
-    tokens = list(model.generate(prompt, endless, banned=frozenset({model.eos_id})))
+    tokens = list(model.generate(prompt, endless, constraints=no_end(model)))
     assert len(tokens) == model.context_length - sum(map(len, prompt))
 
 
@@ -124,7 +130,10 @@ def test_stop_ends_the_text_within_one_token(model: LanguageModel) -> None:
     stop = threading.Event()
     tokens = []
     for token in model.generate(
-        prompt_for(model), sampled(max_tokens=60), banned=frozenset({model.eos_id}), stop=stop
+        prompt_for(model),
+        sampled(max_tokens=60),
+        constraints=no_end(model),
+        stop=stop,
     ):
         tokens.append(token)
         if len(tokens) == 3:
@@ -200,11 +209,13 @@ class TestFakeLanguageModel:
         model = FakeLanguageModel(replies=[[5, 6, 5], [], [7]])
         prompt = prompt_for(model)
         assert [list(model.generate(prompt, Sampling())) for _ in range(3)] == [[5, 6, 5], [], [7]]
-        assert list(model.generate(prompt, sampled(), banned=frozenset({model.eos_id})))
+        assert list(model.generate(prompt, sampled(), constraints=no_end(model)))
 
     def test_a_reply_keeps_to_bans_and_length(self) -> None:
         model = FakeLanguageModel(replies=[[5, 6, 7]])
-        tokens = list(model.generate(prompt_for(model), Sampling(max_tokens=2), banned=frozenset({5})))
+        tokens = list(
+            model.generate(prompt_for(model), Sampling(max_tokens=2), constraints=Constraints(frozenset({5})))
+        )
         assert len(tokens) == 2 and tokens[0] != 5 and tokens[1] == 6
 
     def test_keeps_the_prompts(self) -> None:
@@ -271,14 +282,14 @@ class TestSampler:
 
     def test_leaves_the_logits_as_they_are(self) -> None:
         logits = np.arange(5, dtype=np.float32)
-        sampler = Sampler(Sampling(), banned={4})
+        sampler = Sampler(Sampling(), Constraints(banned=frozenset({4})))
         for _ in range(3):
             sampler.pick(logits)
         np.testing.assert_array_equal(logits, np.arange(5))
 
     def test_everything_banned_is_an_error(self) -> None:
         with pytest.raises(ModelError, match="every token is banned"):
-            Sampler(Sampling(), banned=range(3)).pick(np.zeros(3, dtype=np.float32))
+            Sampler(Sampling(), Constraints(banned=frozenset(range(3)))).pick(np.zeros(3, dtype=np.float32))
 
     def test_logits_that_are_not_finite_are_an_error(self) -> None:
         with pytest.raises(ModelError, match="not finite"):

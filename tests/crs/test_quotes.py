@@ -62,7 +62,7 @@ def test_short_or_repeated_segments_are_not_features() -> None:
     ],
 )
 def test_hiding_and_filling_undo_each_other(slots: str, text: str) -> None:
-    assert fill(slots, KETTLE) == text
+    assert fill(slots, quotable(KETTLE)) == text
     assert hide(text, KETTLE) == slots
 
 
@@ -76,19 +76,21 @@ def test_hiding_and_filling_undo_each_other(slots: str, text: str) -> None:
 )
 def test_articles_suit_what_is_filled_in(said: str, shown: str) -> None:
     urn = replace(KETTLE, kind="urn", attributes={"color": "amber", "material": "steel"})
-    assert fill(said, urn) == shown
+    assert fill(said, quotable(urn)) == shown
 
 
 def test_what_is_not_listed_vanishes() -> None:
-    assert fill("by [brand].", Item("i", "Pen")) == "by ."
-    assert fill("[noun]", None) == ""
+    assert fill("by [brand].", quotable(Item("i", "Pen"))) == "by ."
+    assert fill("[noun]", {}) == ""
     assert hide("the kettle", None) == "the kettle"
 
 
 def test_demo_narratives_survive(demo_store: Store) -> None:
     told = [(n.text, demo_store.items[n.target_id]) for n in demo_store.narratives() if n.target_id]
     hidden = [hide(text, item) for text, item in told]
-    assert [fill(text, item) for text, (_, item) in zip(hidden, told, strict=True)] == [t for t, _ in told]
+    assert [fill(text, quotable(item)) for text, (_, item) in zip(hidden, told, strict=True)] == [
+        t for t, _ in told
+    ]
     assert sum("[noun]" in text for text in hidden) > 0.9 * len(hidden)
 
 

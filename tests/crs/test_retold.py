@@ -9,8 +9,8 @@ import pytest
 
 from crs.bundle import Bundle, build_bundle
 from crs.narrator.gate import POINTER
-from crs.narrator.nouns import noun_of
 from crs.training.retold import retold_narratives
+from knowledge.nouns import noun_of
 from knowledge.store import Store, StoreWriter
 from knowledge.types import TARGET_TASKS, TASKS, Interaction, Item, Narrative
 from tests.conftest import WordEncoder

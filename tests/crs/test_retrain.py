@@ -6,6 +6,7 @@ import pytest
 
 from crs.bundle import Bundle
 from crs.measures import Measured, hit_rate, measure
+from crs.narrator.evidence import Evidence
 from crs.retrain import is_lesson, is_liked, judge, learned_pairs, retrain
 from crs.rows import FusedRows
 from crs.tuning import Lesson, TunableNarrator
@@ -183,7 +184,7 @@ def test_tuning_teaches_the_adapter_and_leaves_the_language_model(
     rows = FusedRows(small_narrating_bundle, WordEncoder())
     lessons = [
         Lesson(
-            rows.of(store.history(user)), "user_profile", items_of(store, user), [], None, f"kettle {user}"
+            rows.of(store.history(user)), Evidence(items_of(store, user), "user_profile"), f"kettle {user}"
         )
         for user in ("u00", "u01")
     ]
@@ -199,8 +200,7 @@ def test_tuning_teaches_the_adapter_and_leaves_the_language_model(
 
 def test_the_torch_narrator_is_the_served_one(small_narrating_bundle: Bundle, tmp_path: Path) -> None:
     """The loss here and the logits that llama.cpp serves are about one and the same model."""
-    from crs.narrator.evidence import Evidence
-    from crs.narrator.prompt import question, tally
+    from crs.narrator.prompt import question
     from crs.narrator.tokenizer import NarratorTokenizer
     from crs.storyteller import Storyteller
 
@@ -209,17 +209,15 @@ def test_the_torch_narrator_is_the_served_one(small_narrating_bundle: Bundle, tm
     target = bundle.store.items["tape"]
     rows = FusedRows(bundle, WordEncoder()).of(history, target)
     tokenizer = NarratorTokenizer.load(bundle.narrator_dir / "tokenizer.json")
-    loss = TunableNarrator(bundle.narrator_dir).loss(
-        [Lesson(rows, "product_endorsement", items, [], target, "")]
-    )
+    evidence = Evidence(items, "product_endorsement", target)
+    loss = TunableNarrator(bundle.narrator_dir).loss([Lesson(rows, evidence, "")])
     storyteller = Storyteller.open(bundle, WordEncoder(), tmp_path)
     try:
-        evidence = Evidence(items, "product_endorsement", target)
         prompt = storyteller._narrator.prompt(rows, evidence)
         logits = storyteller.model.logits(prompt).astype(np.float64)
     finally:
         storyteller.close()
-    assert len(prompt[2]) == len(question(tokenizer, "product_endorsement", target, tally(items)))
+    assert len(prompt[2]) == len(question(tokenizer, evidence))
     served = np.log(np.exp(logits - logits.max()).sum()) + logits.max() - logits[tokenizer.eos_id]
     assert loss == pytest.approx(served, abs=0.02)  # f16 weights there
 

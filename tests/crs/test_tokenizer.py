@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from crs.narrator.evidence import Evidence
 from crs.narrator.tokenizer import BOS, EOS, POINTERS, SAY, NarratorTokenizer, task_token
 from knowledge.errors import ModelError
 from knowledge.store import Store
@@ -18,7 +19,7 @@ WORDS = (
 
 @pytest.fixture(scope="module")
 def tokenizer() -> NarratorTokenizer:
-    return NarratorTokenizer.train([WORDS] * 20, n_vocab=400)
+    return NarratorTokenizer.train([WORDS] * 20, n_vocab=420)
 
 
 @pytest.mark.parametrize(
@@ -55,12 +56,11 @@ def test_a_pointer_is_one_token_with_the_space_before_it(tokenizer: NarratorToke
 
 
 def test_a_reply_quotes_its_target_by_slots(tokenizer: NarratorTokenizer) -> None:
-    ids = tokenizer.reply(
-        "the green [target] teapot", Item("t", "Pot", kind="teapot", attributes={"color": "green"})
-    )
+    teapot = Item("t", "Pot", kind="teapot", attributes={"color": "green"})
+    ids = tokenizer.reply("the green [target] teapot", Evidence([], "purchase_reason", teapot))
     assert tokenizer.decode(ids) == "the [color] [target] [noun]" and ids[-1] == tokenizer.eos_id
     assert len(ids) == len(tokenizer.encode("the")) + 4
-    assert tokenizer.reply("the [3] kettle", None)[:-1] == tokenizer.encode("the [3] kettle")
+    assert tokenizer.reply("the [3] kettle", Evidence([]))[:-1] == tokenizer.encode("the [3] kettle")
 
 
 def test_what_points_nowhere_is_plain_text(tokenizer: NarratorTokenizer) -> None:
@@ -79,19 +79,22 @@ def test_control_tokens_are_one_token_and_are_never_text(tokenizer: NarratorToke
 
 
 def test_a_reply_may_hold_only_pointers_to_something(tokenizer: NarratorTokenizer) -> None:
-    banned = tokenizer.banned(2, target=None)
+    two = [Item("a", "A"), Item("b", "B")]
+    banned = tokenizer.constraints(Evidence(two)).banned
     allowed = {k for k in range(MAX_HISTORY + 1) if tokenizer.pointer_id(k) not in banned}
     assert allowed == {1, 2}
     assert tokenizer.eos_id not in banned
     assert tokenizer.control_ids - {tokenizer.eos_id} <= banned
     pen = Item("p", "Pen", brand="Nib")
     slots = {tokenizer.encode(slot)[0] for slot in ("[noun]", "[brand]")}
-    assert tokenizer.banned(2, target=pen) == banned - {tokenizer.target_id} - slots
-    assert not {tokenizer.pointer_id(k) for k in range(1, 51)} & tokenizer.banned(50, target=None)
+    assert tokenizer.constraints(Evidence(two, target=pen)).banned == banned - {tokenizer.target_id} - slots
+    assert (
+        not {tokenizer.pointer_id(k) for k in range(1, 51)} & tokenizer.constraints(Evidence(two * 25)).banned
+    )
 
 
 def test_the_vocabulary_holds_what_was_asked_for(tokenizer: NarratorTokenizer) -> None:
-    assert tokenizer.n_vocab <= 400
+    assert tokenizer.n_vocab <= 420
     assert NarratorTokenizer.train([f"{n} cups of tea {n * n}" for n in range(500)], 480).n_vocab == 480
     assert max(tokenizer.encode(WORDS)) < tokenizer.n_vocab
 

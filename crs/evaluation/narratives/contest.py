@@ -23,10 +23,11 @@ from crs.evaluation.narratives.consensus import consensus
 from crs.evaluation.narratives.hidden_reason import alternatives, true_reason_first, with_hidden_reason
 from crs.evaluation.narratives.nearest import Cases
 from crs.evaluation.narratives.rows import Content, Progress, encode_content, fold_factors, seen
+from crs.narrator.evidence import Evidence, StoreWords
+from crs.narrator.markup import Markup
 from crs.narrator.narrate import MAX_TOKENS
-from crs.narrator.quotes import fill, hide
 from crs.narrator.tokenizer import NarratorTokenizer
-from knowledge.types import SIGNALS, Item, Signals
+from knowledge.types import SIGNALS, Signals
 
 if TYPE_CHECKING:
     from crs.training.examples import Example, Shelf
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 NEAREST = "nearest"
 SYSTEMS = (*SIGNALS, NEAREST)
-_UNLISTED = Item("", "")  # a target of which no fact may be quoted
 N_VALID = 60  # examples that the training log reports on
 
 
@@ -125,6 +125,7 @@ class Ring:
         self._benchmark, self._fold, self._content = benchmark, fold, content
         self._training, self._folder = training, folder
         self._cases = Cases(benchmark, content, fold_factors(benchmark, fold, fold.seed))
+        self._words = StoreWords.of(benchmark.store.items.values())
         self._common: tuple[NarratorTokenizer, Shelf] | None = None
 
     def nearest(
@@ -234,26 +235,19 @@ class Ring:
         from crs.training.decoding import Asked, sample
 
         assert self._common is not None
-        tokenizer, items = self._common[0], self._benchmark.store.items
-        targets = [items[r.narrative.target_id] if r.narrative.target_id else None for r in references]
-        quoted = targets if self._quotes(signals) else [target and _UNLISTED for target in targets]
+        tokenizer = self._common[0]
+        known = [self._evidence(reference, signals) for reference in references]
         asked = [
-            Asked(
-                example,
-                tokenizer.banned(example.n_history, target=target),
-                MAX_TOKENS[reference.narrative.task],
-            )
-            for example, reference, target in zip(
-                self._examples(shelf, references, signals), references, quoted, strict=True
-            )
+            Asked(example, tokenizer.constraints(evidence), MAX_TOKENS[evidence.task])
+            for example, evidence in zip(self._examples(shelf, references, signals), known, strict=True)
         ]
         said = sample(
             student, tokenizer, shelf, asked, n_samples=telling.n_samples, temperature=telling.temperature,
             top_p=telling.top_p, seed=self._fold.seed, progress=progress,
         )  # fmt: skip
         return [
-            consensus([*(fill(tokenizer.decode(ids).strip(), target) for ids in replies), *others])
-            for replies, target, others in zip(said, quoted, near, strict=True)
+            consensus([*(Markup(evidence).render(tokenizer.decode(ids).strip()) for ids in replies), *others])
+            for replies, evidence, others in zip(said, known, near, strict=True)
         ]
 
     def _reasons(self, student: Student, shelf: Shelf, signals: Signals, n: int) -> list[bool]:
@@ -266,9 +260,11 @@ class Ring:
             if reference.narrative.target_id in self._fold.unseen
         ]
         hidden = with_hidden_reason(told)[:n]
-        quotes = self._quotes(signals)
         replies = [
-            [tokenizer.encode(self._spelt(text, reference, quotes)) for text in alternatives(reference)]
+            [
+                tokenizer.reply(text, self._evidence(reference, signals))[:-1]
+                for text in alternatives(reference)
+            ]
             for reference in hidden
         ]
         return true_reason_first(student, tokenizer, shelf, self._examples(shelf, hidden, signals), replies)
@@ -277,10 +273,13 @@ class Ring:
         """Whether a model points at facts of the listing; one that sees no content was not told them."""
         return self._benchmark.quoting and signals != "cf"
 
-    def _spelt(self, text: str, reference: Reference, quotes: bool) -> str:
-        """``text`` as a reply spells it: with slots for what ``quotes`` lets it point at."""
-        target_id = reference.narrative.target_id
-        return hide(text, self._benchmark.store.items[target_id]) if quotes and target_id else text
+    def _evidence(self, reference: Reference, signals: Signals) -> Evidence:
+        """What a model of ``signals`` may quote from and speak of."""
+        narrative, items = reference.narrative, self._benchmark.store.items
+        history = self._content.histories[narrative.user_id][: narrative.n_history]
+        target = items[narrative.target_id] if narrative.target_id else None
+        evidence = Evidence.of(history, items, narrative.task, target, self._words)
+        return evidence if self._quotes(signals) else evidence.unlisted()
 
 
 def _with_note(tokenizer: NarratorTokenizer, reference: Reference) -> NDArray[np.int32]:

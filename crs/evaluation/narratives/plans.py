@@ -20,7 +20,7 @@ def plan_for(
     """The plan for ``benchmark``; what is given goes before what suits its size."""
     own: dict[str, float]
     if benchmark.quoting:
-        own = {"n_positions": positions or POSITIONS}
+        own = {"n_positions": positions or POSITIONS, "batch_positions": 1024}
         n_per_task = n_per_task or N_OF_A_STORE
     else:
         # Few texts, seen many times over: less practice in reading, for most items are known by id alone.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crs.narrator.nouns import is_plural, noun_of
+from knowledge.nouns import is_plural, noun_of
 from knowledge.types import Item
 
 

@@ -1,0 +1,143 @@
+"""What the narrator writes and what is shown of it: slots and marks in place of all that can be looked up.
+
+`Markup.write` turns a plain text into what is learned: facts of the target's listing (quotes.py), looks of
+purchases and what the tally knows (tally.py) stand as slots, and claims that the gate understands get their
+marks. `Markup.render` turns what was drawn into the text that is shown.
+"""
+
+from __future__ import annotations
+
+import re
+
+from crs.narrator.claims import Row
+from crs.narrator.evidence import Evidence
+from crs.narrator.gate import wordings
+from crs.narrator.quotes import COLOR, MATERIAL, SLOTS, fill, hide, quotable
+from crs.narrator.rules import WORD_SLOTS, Said
+from crs.narrator.sentence import MARK, POINTER, Mention, Sentence, read, sentences
+from crs.narrator.tally import GOODS, MARKS, TALLY_SLOTS, Tally
+
+MARKUP = (*SLOTS, *TALLY_SLOTS, *MARKS)  # every token of markup
+_MARKS = re.compile("(?:" + "|".join(map(re.escape, MARKS)) + ") ?")
+_LOOKS = {COLOR: "color", MATERIAL: "material"}
+_LOOK_OF_PURCHASE = re.compile(
+    rf"(?P<slot>{'|'.join(map(re.escape, _LOOKS))}) "
+    rf"(?=(?:{'|'.join(map(re.escape, (*_LOOKS, *MARKS)))}| )*\[(?P<k>\d+)\])"
+)
+
+
+class Markup:
+    """The markup of texts that are told with ``evidence``."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self.tally = Tally.of(evidence)
+        counted = dict(self.tally.slots)
+        if evidence.task == "user_profile":  # it is written in title case
+            counted = {slot: text.title().replace(" And ", " and ") for slot, text in counted.items()}
+        self._told = counted | (quotable(evidence.target) if evidence.target else {})
+
+    @property
+    def sayable(self) -> frozenset[str]:
+        """The slots and marks that something stands behind, and those of the purchases' looks."""
+        return frozenset((*self._told, *self.tally.marks, *self.tally.ratings, *self._looks()))
+
+    def write(self, text: str) -> str:
+        """``text`` with slots and marks; `render` gives it back, with its own name for goods."""
+        written, done = "", 0
+        for sentence in sentences(text):
+            start = text.index(sentence, done)
+            written += text[done:start] + self._write(sentence)
+            done = start + len(sentence)
+        return hide(written + text[done:], self.evidence.target)
+
+    def render(self, text: str) -> str:
+        """``text`` with every slot filled in and without marks; what is not known vanishes."""
+        text = _LOOK_OF_PURCHASE.sub(self._look_of_purchase, text)
+        return fill(_MARKS.sub("", text), self._told)
+
+    def _looks(self) -> set[str]:
+        listed = {name for item in self.evidence.items for name in item.attributes}
+        return {slot for slot, name in _LOOKS.items() if name in listed}
+
+    def _look_of_purchase(self, found: re.Match[str]) -> str:
+        item = self.evidence.item_at(int(found["k"]))
+        look = item.attributes.get(_LOOKS[found["slot"]], "") if item else ""
+        return f"{look} " if look else ""
+
+    def _write(self, text: str) -> str:
+        sentence = read(text, self.evidence)
+        skeleton = sentence.skeleton.lower()
+        if len(skeleton) != len(sentence.skeleton):  # places would not be the same in both
+            return text
+        marks: dict[int, str] = {}
+        edits: dict[tuple[int, int], str] = {}
+        for row, pattern in wordings():
+            for found in pattern.finditer(skeleton) if row.markup else ():
+                self._mark(row, found, sentence, marks, edits)
+        for found in re.finditer(MARK, skeleton):
+            i = int(found[0][1:-1])
+            edits[found.span()] = self._mention(text, sentence.mentions[i], marks.get(i, ""))
+        written, done = "", 0
+        for (start, end), words in sorted(edits.items()):
+            if start >= done:  # two wordings may claim the same words
+                written += sentence.skeleton[done:start] + words
+                done = end
+        return written + sentence.skeleton[done:]
+
+    def _mark(
+        self,
+        row: Row,
+        found: re.Match[str],
+        sentence: Sentence,
+        marks: dict[int, str],
+        edits: dict[tuple[int, int], str],
+    ) -> None:
+        """Add what ``row`` has to say of ``found``, if it is true and all of it can be said by markup."""
+        said = Said(sentence, self.evidence, found.groupdict())
+        if not row.rule(said):
+            return
+        own_marks: dict[int, str] = {}
+        own_edits: dict[tuple[int, int], str] = {}
+        for slot, options in row.markup.items():
+            text = said.slots.get(slot) if slot else ""
+            if text is None:
+                continue
+            if not slot:
+                own_edits[found.start(), found.start()] = options[0] + " "
+            elif slot in WORD_SLOTS:
+                words = said.words(slot)
+                option = next((each for each in options if self._says(each, words)), "")
+                end = found.end(slot)
+                if not option or not text.endswith(words):
+                    return
+                own_edits[end - len(words), end] = option
+            else:
+                for i in map(int, re.findall(r"\d+", text)):
+                    position = sentence.mentions[i].position
+                    option = next((o for o in options if position in self.tally.marks.get(o, ())), "")
+                    if position and not option:
+                        return
+                    own_marks[i] = option
+        for i, mark in own_marks.items():
+            marks.setdefault(i, mark)
+        edits |= own_edits
+
+    def _says(self, slot: str, words: str) -> bool:
+        """Whether ``slot`` stands for ``words``; any name of a department's goods will do."""
+        if slot in GOODS:
+            department = dict(zip(GOODS, self.tally.departments, strict=False)).get(slot)
+            return department is not None and self.evidence.words.departments.get(words) == department
+        return bool(words) and self.tally.slots.get(slot) == words
+
+    def _mention(self, text: str, mention: Mention, mark: str) -> str:
+        """A mention as written: its mark before the pointer, a purchase's color and material as slots."""
+        words = text[slice(*mention.span)]
+        pointer = POINTER.search(words)
+        assert pointer is not None  # else it were no mention
+        before = words[: pointer.start()]
+        if mention.position and mention.item:
+            for slot, name in (*_LOOKS.items(), *_LOOKS.items()):  # they come in either order
+                if look := mention.item.attributes.get(name):
+                    before = re.sub(rf"(?<![\w-]){re.escape(look)} (?=$|\[)", f"{slot} ", before)
+        return before + (f"{mark} " if mark else "") + words[pointer.start() :]

@@ -1,0 +1,130 @@
+"""What is counted or given by the shopper rather than read off a product, and the words a reply has for it.
+
+Soft tokens tell what a purchase is. How many there are, which were loved and which came last a small narrator
+looks up badly. So it never spells such things: it says a slot ("[count] purchases") that is filled in, or a
+mark before a pointer ("the [loved] [3] kettle") behind which only purchases can stand of which it is true.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from crs.narrator.evidence import Evidence
+from knowledge.demo.grammar import number_word
+from knowledge.types import Item, pointer
+
+COUNT, N_DEPARTMENTS = "[count]", "[departments]"
+GOODS = ("[goods1]", "[goods2]")  # of the departments that most was bought from
+HUES = ("[hue1]", "[hue2]")  # colors that most purchases share
+TALLY_SLOTS = (COUNT, N_DEPARTMENTS, *GOODS, *HUES)
+
+LOVED, LIKED, ENJOYED, DISLIKED = "[loved]", "[liked]", "[enjoyed]", "[disliked]"
+FIRST, LAST, DEAREST, CHEAPEST = "[first]", "[last]", "[dearest]", "[cheapest]"
+IN_HUES = ("[in-hue1]", "[in-hue2]")
+MATCHING = "[matching]"  # of the target's color
+POINTER_MARKS = (LOVED, LIKED, ENJOYED, DISLIKED, FIRST, LAST, DEAREST, CHEAPEST, *IN_HUES, MATCHING)
+GENEROUS, FAIR, STRICT = "[generous]", "[fair]", "[strict]"  # before words on how the shopper gives stars
+RATING_MARKS = (GENEROUS, FAIR, STRICT)
+MARKS = (*POINTER_MARKS, *RATING_MARKS)
+
+# Stars that a purchase has from and to; mean stars likewise, as a share of shoppers' habits overlaps.
+STARS = {LOVED: (5.0, 5.0), LIKED: (4.0, 5.0), ENJOYED: (3.0, 5.0), DISLIKED: (1.0, 2.0)}
+MEAN_STARS = {GENEROUS: (4.0, 5.0), FAIR: (3.4, 4.5), STRICT: (1.0, 4.0)}
+
+_NOTED = (LOVED, LIKED, DISLIKED, LAST, DEAREST, *IN_HUES, MATCHING)
+_MAX_NOTED = 10  # purchases behind a mark in the note, the latest
+_BRACKETS = re.compile(r"[\[\]<>|]")
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """``slots``: slot -> what is filled in. ``marks``: mark -> the purchases (from 1) that may follow it.
+
+    A slot or a mark of which nothing is true is left out. ``ratings``: the marks that hold of how the
+    shopper gives stars. ``departments``: those that `GOODS` stand for.
+    """
+
+    slots: Mapping[str, str]
+    marks: Mapping[str, tuple[int, ...]]
+    ratings: tuple[str, ...]
+    departments: tuple[str, ...]
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> Tally:
+        """The tally of what is known when a narrative is told."""
+        departments = _departments(evidence)
+        hues = Counter(color for item in evidence.items if (color := _color(item)))
+        shared = [color for color, n in hues.most_common(len(HUES)) if n > 1]
+        told = {
+            COUNT: number_word(len(evidence.items)) if len(evidence.items) > 1 else "",
+            N_DEPARTMENTS: number_word(len(departments)) if len(departments) > 1 else "",
+            **dict(zip(GOODS, (_goods(name, evidence) for name in departments), strict=False)),
+            **dict(zip(HUES, shared, strict=False)),
+        }
+        marks = {
+            **{mark: _with_stars(evidence, *bounds) for mark, bounds in STARS.items()},
+            **_ends(evidence),
+            **{mark: _in(color, evidence) for mark, color in zip(IN_HUES, shared, strict=False)},
+            MATCHING: _in(_color(evidence.target), evidence) if evidence.target else (),
+        }
+        return cls(
+            {slot: _BRACKETS.sub("", text) for slot, text in told.items() if text},
+            {mark: positions for mark, positions in marks.items() if positions},
+            _habits(evidence),
+            departments[: len(GOODS)],
+        )
+
+    def note(self) -> str:
+        """All of it in one line, as a prompt tells it: each slot and mark with what stands behind it."""
+        told = [f"{slot} {text}" for slot, text in self.slots.items()]
+        for mark in _NOTED:
+            if mark in self.marks:
+                told.append(" ".join([mark, *map(pointer, self.marks[mark][-_MAX_NOTED:])]))
+        return " ".join([*told, *self.ratings])
+
+
+def _departments(evidence: Evidence) -> tuple[str, ...]:
+    """The departments bought from, most first; none where one is not known."""
+    counts = Counter(item.department for item in evidence.items)
+    return tuple(name for name, _ in counts.most_common() if name) if None not in counts else ()
+
+
+def _goods(department: str, evidence: Evidence) -> str:
+    """What the goods of a department are called: one of its names, by turns."""
+    known = evidence.words.departments
+    names = [name for name, of in known.items() if of == department and name != department.lower()]
+    return names[len(evidence.items) % len(names)] if names else department.lower()
+
+
+def _color(item: Item) -> str:
+    return item.attributes.get("color", "")
+
+
+def _in(color: str, evidence: Evidence) -> tuple[int, ...]:
+    return tuple(k for k, item in enumerate(evidence.items, start=1) if color and _color(item) == color)
+
+
+def _with_stars(evidence: Evidence, least: float, most: float) -> tuple[int, ...]:
+    given = enumerate(evidence.stars[: len(evidence.items)], start=1)
+    return tuple(k for k, stars in given if stars is not None and least <= stars <= most)
+
+
+def _ends(evidence: Evidence) -> dict[str, tuple[int, ...]]:
+    """The first and the last purchase, and what cost most and least where every price is known."""
+    n = len(evidence.items)
+    prices = [item.price for item in evidence.items if item.price is not None]
+    extremes = {mark: end for mark, end in ((DEAREST, max), (CHEAPEST, min)) if n and len(prices) == n}
+    return {
+        FIRST: (1,) if n else (),
+        LAST: (n,) if n else (),
+        **{mark: (prices.index(end(prices)) + 1,) for mark, end in extremes.items()},
+    }
+
+
+def _habits(evidence: Evidence) -> tuple[str, ...]:
+    given = [stars for stars in evidence.stars if stars is not None]
+    mean = sum(given) / len(given) if given else 0.0
+    return tuple(mark for mark, (least, most) in MEAN_STARS.items() if least <= mean <= most)

@@ -17,7 +17,7 @@ from crs.narrator.tokenizer import NarratorTokenizer
 from crs.training.batches import Batch
 from knowledge.types import MAX_HISTORY
 
-QUIET = 0.05  # standard deviation of the embeddings that speech starts from
+QUIET = 0.05  # standard deviation of logits over that of a hidden unit, where speech starts
 N_HIDDEN = 512  # the adapter's width
 
 
@@ -57,7 +57,6 @@ class Student(nn.Module):
     """Language model and adapter together; ``token_losses`` of a batch is all that training asks of it."""
 
     pointer_ids: torch.Tensor  # (51,), the target's first
-    word_scale: torch.Tensor  # (), of the logits of the word loss
 
     def __init__(self, shape: Shape, tokenizer: NarratorTokenizer, adapter: AdapterKind = "mlp") -> None:
         from transformers import LlamaForCausalLM
@@ -72,7 +71,6 @@ class Student(nn.Module):
         self.adapter = build_adapter(adapter, shape.hidden, N_HIDDEN)
         pointers = [tokenizer.pointer_id(position) for position in range(MAX_HISTORY + 1)]
         self.register_buffer("pointer_ids", torch.tensor(pointers), persistent=False)
-        self.register_buffer("word_scale", torch.ones(()))
 
     @property
     def embedding(self) -> torch.Tensor:
@@ -86,18 +84,14 @@ class Student(nn.Module):
         return soft
 
     def balance(self) -> None:
-        """After the pre-fit, which leaves soft rows and embeddings loud: speech starts from quiet ones.
+        """After the pre-fit, which leaves soft rows and embeddings loud: make the pointers as loud, logits quiet.
 
-        The tied head is as loud as the embeddings, and loud logits are sure of themselves before anything is
-        learned. The word loss sees no difference. The pointers' embeddings are drawn anew, as loud as a soft
-        token, or attention cannot find the places that they mark.
+        A place is found by its pointer's embedding, so that is drawn anew, as loud as a soft token. The head is
+        tied, and logits of loud embeddings are sure of themselves before anything is learned.
         """
         with torch.no_grad():
             scale = self.adapter.get_parameter("output_scale")
-            quieter = QUIET / float(self.embedding.std())
-            self.embedding.mul_(quieter)
-            scale.mul_(quieter)
-            self.word_scale.fill_(quieter**-2)
+            self.llm.model.norm.weight.fill_(QUIET / float(self.embedding.std()))
             pointers = torch.randn(len(self.pointer_ids), self.embedding.shape[1])
             self.embedding[self.pointer_ids] = pointers * scale
 
@@ -137,7 +131,7 @@ class Student(nn.Module):
 
     def word_loss(self, soft: torch.Tensor, words: list[np.ndarray]) -> torch.Tensor:
         """See `word_loss`, through the tied head."""
-        return word_loss(soft * self.word_scale, words, self.embedding)
+        return word_loss(soft, words, self.embedding)
 
     def save(self, folder: Path) -> None:
         """Write config.json, model.safetensors (f16, tied head left out) and adapter.safetensors."""

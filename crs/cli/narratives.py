@@ -24,7 +24,7 @@ def narratives(
     ] = None,
     n_samples: Annotated[
         int, typer.Option("--samples", min=1, help="Samples that a text is chosen from.")
-    ] = 8,
+    ] = 4,
     max_people: Annotated[int, typer.Option(min=6, help="Of a store: people trained and tested on.")] = 1500,
     cache: Annotated[
         Path, typer.Option(help="Where runs are kept; what was done there is not done again.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,6 +17,10 @@ from crs.narrator.tokenizer import NarratorTokenizer
 from crs.training.batches import Batch
 from knowledge.types import MAX_HISTORY
 
+if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM
+
+ALIKE = 0.05  # standard deviation of the weights that look for positions alike; it suits a width of 256
 QUIET = 0.05  # standard deviation of logits over that of a hidden unit, where speech starts
 N_HIDDEN = 512  # the adapter's width
 
@@ -67,6 +71,7 @@ class Student(nn.Module):
             tokenizer.bos_id, tokenizer.eos_id, tokenizer.pad_id,
         )  # fmt: skip
         self.llm = LlamaForCausalLM(config)
+        look_for_alike(self.llm)
         self._adapter_kind = adapter
         self.adapter = build_adapter(adapter, shape.hidden, N_HIDDEN)
         pointers = [tokenizer.pointer_id(position) for position in range(MAX_HISTORY + 1)]
@@ -84,7 +89,7 @@ class Student(nn.Module):
         return soft
 
     def balance(self) -> None:
-        """After the pre-fit, which leaves soft rows and embeddings loud: make the pointers as loud, logits quiet.
+        """After the pre-fit, which leaves soft rows and embeddings loud: pointers as loud, logits quiet.
 
         A place is found by its pointer's embedding, so that is drawn anew, as loud as a soft token. The head is
         tied, and logits of loud embeddings are sure of themselves before anything is learned.
@@ -149,6 +154,28 @@ class Student(nn.Module):
         pointer_rows = self.embedding[self.pointer_ids]
         adapter = {"kind": self._adapter_kind, "n_hidden": N_HIDDEN}
         save_adapter(folder / "adapter.safetensors", self.adapter, pointer_rows, adapter)
+
+
+def look_for_alike(llm: LlamaForCausalLM) -> None:
+    """Let one head of each key start out by finding positions like its own and passing on what is there.
+
+    So a pointer in a reply finds the soft row that bears its embedding, which is otherwise learned late, by
+    chance. Queries equal keys, outputs undo values (Trockman and Kolter 2023, Mimetic Initialization of
+    Self-Attention Layers, there with noise).
+    """
+    with torch.no_grad():
+        for layer in llm.model.layers:
+            attention = layer.self_attn
+            query, key, value, output = (getattr(attention, f"{name}_proj").weight for name in "qkvo")
+            width = attention.head_dim
+            key.normal_(0, ALIKE)
+            value.normal_(0, ALIKE)
+            for k in range(len(key) // width):
+                of_key = slice(k * width, (k + 1) * width)
+                first = k * attention.num_key_value_groups  # of the heads that share the key
+                head = slice(first * width, (first + 1) * width)
+                query[head] = key[of_key]
+                output[:, head] = value[of_key].T
 
 
 def read_in_turn(

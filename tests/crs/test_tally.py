@@ -27,7 +27,7 @@ from crs.narrator.tally import (
     STRICT,
     Tally,
 )
-from knowledge.types import Item
+from knowledge.types import Item, Task
 
 
 def thing(name: str, color: str = "", price: float | None = None, department: str | None = None) -> Item:
@@ -52,7 +52,7 @@ BOUGHT = [KETTLE, RAKE, MUG, TENT, HOSE]
 
 def tally(items: Sequence[Item], *stars: float | None, target: Item | None = None) -> Tally:
     words = StoreWords.of([*items, TEAPOT])
-    task = "product_endorsement" if target else "user_summary_long"
+    task: Task = "product_endorsement" if target else "user_summary_long"
     return Tally.of(Evidence(items, task, target, stars, words))
 
 
@@ -64,7 +64,7 @@ def test_purchases_and_departments_are_counted_in_words() -> None:
 def test_one_purchase_counts_for_nothing() -> None:
     alone = tally([RAKE])
     assert COUNT not in alone.slots and N_DEPARTMENTS not in alone.slots
-    assert alone.marks == {mark: (1,) for mark in (FIRST, LAST, DEAREST, CHEAPEST)}
+    assert alone.marks == dict.fromkeys((FIRST, LAST, DEAREST, CHEAPEST), (1,))
 
 
 def test_nothing_is_said_of_nothing() -> None:

@@ -65,9 +65,9 @@ def test_neither_looks_nor_makers_belong_to_a_name() -> None:
 
 
 def test_a_title_speaks_of_the_last_kind_of_thing_in_its_head() -> None:
-    refills = ["Blue Refill", "Black Refill", "Parker Refills"]
-    assert nouns_of([*refills, "Noodler's Bottle Refill Baystate"]) == ["refill", "refill", "refills", "refill"]
-    assert nouns_of([*refills[:2], "Noodler's Bottle Refill Baystate"])[2] == "baystate"  # two tell too little
+    title, refills = "Noodler's Bottle Refill Baystate", ["Blue Refill", "Black Refill", "Parker Refills"]
+    assert nouns_of([title, *refills]) == ["refill", "refill", "refill", "refills"]
+    assert nouns_of([title, *refills[:2]])[0] == "baystate"  # two titles tell too little
 
 
 def test_a_maker_that_begins_titles_is_no_kind_of_thing() -> None:

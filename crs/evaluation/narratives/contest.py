@@ -57,7 +57,7 @@ class Telling:
     """
 
     n_per_task: int | None = None
-    n_samples: int = 8
+    n_samples: int = 4
     n_neighbours: int = 0
     temperature: float = 0.8
     top_p: float = 0.95

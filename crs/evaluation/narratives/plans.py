@@ -9,7 +9,8 @@ from crs.evaluation.narratives.benchmark import N_FOLDS, Benchmark
 from crs.evaluation.narratives.contest import Telling, Training
 
 _SHAPE = {"hidden": 256, "n_layers": 4, "n_heads": 4, "n_kv_heads": 2, "ff": 768}
-POSITIONS = 500_000
+POSITIONS, POSITIONS_OF_FEW = 500_000, 250_000
+_SETTINGS = {"batch_positions": 1024}  # many small steps: the whole run is short
 N_OF_A_STORE = 150  # test texts of each task and fold
 N_NEIGHBOURS = 48  # where texts are few; those of a store name its purchases, and are not another's to borrow
 
@@ -20,13 +21,13 @@ def plan_for(
     """The plan for ``benchmark``; what is given goes before what suits its size."""
     own: dict[str, float]
     if benchmark.quoting:
-        own = {"n_positions": positions or POSITIONS, "batch_positions": 1024}
+        own = {"n_positions": positions or POSITIONS}
         n_per_task = n_per_task or N_OF_A_STORE
     else:
         # Few texts, seen many times over: less practice in reading, for most items are known by id alone.
-        own = {"n_positions": positions or POSITIONS, "reading_share": 0.1}
+        own = {"n_positions": positions or POSITIONS_OF_FEW, "reading_share": 0.1}
     n_neighbours = 0 if benchmark.quoting else N_NEIGHBOURS
-    return Training(shape=_SHAPE, settings=own), Telling(n_per_task, n_samples, n_neighbours)
+    return Training(shape=_SHAPE, settings={**_SETTINGS, **own}), Telling(n_per_task, n_samples, n_neighbours)
 
 
 def config_of(benchmark: Benchmark, training: Training, telling: Telling) -> dict[str, Any]:

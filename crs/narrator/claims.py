@@ -66,8 +66,8 @@ from crs.narrator.tally import (
 )
 
 ClaimKind = Literal[
-    "pointer", "noun", "price", "number", "brand", "color", "material", "size", "feature", "count", "stars",
-    "order", "cost", "department", "hindsight", "loop",
+    "pointer", "noun", "price", "number", "brand", "color", "material", "size", "feature", "use", "count",
+    "stars", "order", "cost", "department", "hindsight", "loop",
 ]  # fmt: skip
 CLAIM_KINDS: tuple[ClaimKind, ...] = get_args(ClaimKind)
 

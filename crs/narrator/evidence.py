@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from knowledge.demo.words import WORDS_DIR, load_words, read_toml
+from knowledge.demo.grammar import gerund
+from knowledge.demo.words import WORDS_DIR, Kind, Need, load_words, read_toml
 from knowledge.nouns import noun_of
 from knowledge.types import TARGET_POINTER, Interaction, Item, Task
 
@@ -31,6 +32,8 @@ class StoreWords:
     ``looks``: a color, material, size ... -> the names of the attributes it is a value of. ``nouns``: kinds,
     in singular and plural. ``brands`` and ``features`` are filed under their first and their first two
     words, the longest first. ``departments``: what goods are called -> the department they are sold in.
+    ``kinds``: what is known of the store's kinds beyond their listings; ``needs`` that they answer,
+    by the sort of shopper who has them.
     """
 
     looks: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -38,6 +41,32 @@ class StoreWords:
     brands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     features: Mapping[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
     departments: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    needs: tuple[tuple[Need, ...], ...] = ()
+
+    @functools.cached_property
+    def uses(self) -> dict[str, frozenset[str]]:
+        """What a product is for, brings or is needed for -> the kinds of which it is true."""
+        uses: dict[str, set[str]] = {}
+        for kind in self.kinds.values():
+            for phrase in (*kind.purposes, *kind.gains):
+                uses.setdefault(" ".join(words_of(phrase)), set()).add(kind.kind)
+        for need in (need for together in self.needs for need in together):
+            for phrase in (need.to, gerund(need.to)):
+                uses.setdefault(" ".join(words_of(phrase)), set()).update(need.kinds)
+        # What also stands in a feature or in what a sort of shopper is called is not said of a product.
+        others = [feature for kind in self.kinds.values() for feature in kind.features]
+        others += [persona.label for persona in load_words().personas]
+        elsewhere = " . ".join(" ".join(words_of(text)) for text in others)
+        return {phrase: frozenset(kinds) for phrase, kinds in uses.items() if phrase not in elsewhere}
+
+    @functools.cached_property
+    def use_phrases(self) -> dict[tuple[str, ...], tuple[str, ...]]:
+        """The uses under their first two words, the longest first."""
+        filed: dict[tuple[str, ...], set[str]] = {}
+        for phrase in self.uses:
+            filed.setdefault(tuple(phrase.split()[:2]), set()).add(phrase)
+        return {first: _longest_first(phrases) for first, phrases in filed.items()}
 
     @functools.cached_property
     def look_ends(self) -> frozenset[str]:
@@ -73,6 +102,8 @@ class StoreWords:
             brands={first: _longest_first(names) for first, names in brands.items()},
             features={first: _longest_first(told) for first, told in features.items()},
             departments=_department_phrases(departments - {""}),
+            kinds=(kinds := {name: kind for name, kind in load_words().kinds.items() if name in nouns}),
+            needs=tuple(persona.needs for persona in load_words().personas) if kinds else (),
         )
 
 

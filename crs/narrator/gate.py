@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from crs.narrator.claims import TABLE, ClaimKind, Row
@@ -80,6 +80,7 @@ def check(text: str, evidence: Evidence) -> list[Claim]:
         *_prices(sentence, evidence),
         *_numbers(sentence, evidence, spent),
         *_features(sentence, evidence),
+        *_uses(sentence, evidence),
     ]
 
 
@@ -231,19 +232,33 @@ def _is_listed(said: str, item: Item) -> bool:
 
 def _features(sentence: Sentence, evidence: Evidence) -> Iterator[Claim]:
     """A feature of the store, told word for word, must be the target's, or of the one that it is said of."""
-    text = sentence.skeleton
-    spans = word_spans(text)
+    for feature, start in phrases(sentence, evidence.words.features):
+        owners = _owners(sentence.skeleton[:start], sentence, evidence)
+        if owners:
+            yield Claim("feature", feature, any(f" {feature} " in listing_text(item) for item in owners))
+
+
+def _uses(sentence: Sentence, evidence: Evidence) -> Iterator[Claim]:
+    """What a product is said to be for must be true of its kind: of one pointed at, else of the target's."""
+    pointed = [mention.item for mention in sentence.mentions]
+    items = pointed or ([evidence.target] if evidence.target else evidence.items)
+    kinds = {item.kind for item in items if item and item.kind}
+    if kinds:
+        for use, _ in phrases(sentence, evidence.words.use_phrases):
+            yield Claim("use", use, not kinds.isdisjoint(evidence.words.uses[use]))
+
+
+def phrases(sentence: Sentence, filed: Mapping[tuple[str, ...], Sequence[str]]) -> Iterator[tuple[str, int]]:
+    """Phrases, filed under their first two words, that the sentence holds word for word, and where."""
+    spans = word_spans(sentence.skeleton)
     words = [word for word, _ in spans]
     start = 0
     while start < len(words) - 1:
         n_words = 1
-        for feature in evidence.words.features.get((words[start], words[start + 1]), ()):
-            if words[start : start + len(feature.split())] == feature.split():
-                n_words = len(feature.split())
-                owners = _owners(text[: spans[start][1]], sentence, evidence)
-                if owners:
-                    holds = any(f" {feature} " in listing_text(item) for item in owners)
-                    yield Claim("feature", feature, holds)
+        for phrase in filed.get((words[start], words[start + 1]), ()):
+            if words[start : start + len(phrase.split())] == phrase.split():
+                n_words = len(phrase.split())
+                yield phrase, spans[start][1]
                 break
         start += n_words
 

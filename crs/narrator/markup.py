@@ -8,14 +8,26 @@ marks. `Markup.render` turns what was drawn into the text that is shown.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from crs.narrator.claims import Row
 from crs.narrator.evidence import Evidence
-from crs.narrator.gate import wordings
+from crs.narrator.gate import phrases, wordings
 from crs.narrator.quotes import COLOR, MATERIAL, SLOTS, fill, hide, quotable
 from crs.narrator.rules import WORD_SLOTS, Said
 from crs.narrator.sentence import MARK, POINTER, Mention, Sentence, read, sentences
-from crs.narrator.tally import GOODS, MARKS, TALLY_SLOTS, Tally
+from crs.narrator.tally import (
+    AIMINGS,
+    AIMS,
+    FOR_AIMS,
+    GAINS,
+    GOODS,
+    MARKS,
+    PURPOSES,
+    TALLY_SLOTS,
+    Tally,
+)
+from knowledge.demo.grammar import gerund
 
 MARKUP = (*SLOTS, *TALLY_SLOTS, *MARKS)  # every token of markup
 _MARKS = re.compile("(?:" + "|".join(map(re.escape, MARKS)) + ") ?")
@@ -75,6 +87,7 @@ class Markup:
         for row, pattern in wordings():
             for found in pattern.finditer(skeleton) if row.markup else ():
                 self._mark(row, found, sentence, marks, edits)
+        self._mark_uses(sentence, marks, edits)
         for found in re.finditer(MARK, skeleton):
             i = int(found[0][1:-1])
             edits[found.span()] = self._mention(text, sentence.mentions[i], marks.get(i, ""))
@@ -123,6 +136,26 @@ class Markup:
             marks.setdefault(i, mark)
         edits |= own_edits
 
+    def _mark_uses(
+        self, sentence: Sentence, marks: dict[int, str], edits: dict[tuple[int, int], str]
+    ) -> None:
+        """What the target's kind is for and brings, and what purchases are needed for."""
+        target = self.evidence.target
+        kind = self.evidence.words.kinds.get(target.kind or "") if target else None
+        rooms = [(kind.purposes, list(PURPOSES)), (kind.gains, list(GAINS))] if kind else []
+        for use, start in phrases(sentence, self.evidence.words.use_phrases):
+            for told, slots in rooms:
+                said = _said_at(start, sentence, told)
+                if said and slots and use:
+                    edits[start, start + len(said)] = slots.pop(0)
+            for i, need in enumerate(self.tally.needs):
+                for text, slot in ((need.to, AIMS[i]), (gerund(need.to), AIMINGS[i])):
+                    if _said_at(start, sentence, [text]):
+                        edits[start, start + len(text)] = slot
+                        for k, mention in enumerate(sentence.mentions):
+                            if mention.position in self.tally.marks[FOR_AIMS[i]]:
+                                marks.setdefault(k, FOR_AIMS[i])
+
     def _says(self, slot: str, words: str) -> bool:
         """Whether ``slot`` stands for ``words``; any name of a department's goods will do."""
         if slot in GOODS:
@@ -141,3 +174,9 @@ class Markup:
                 if look := mention.item.attributes.get(name):
                     before = re.sub(rf"(?<![\w-]){re.escape(look)} (?=$|\[)", f"{slot} ", before)
         return before + (f"{mark} " if mark else "") + words[pointer.start() :]
+
+
+def _said_at(start: int, sentence: Sentence, phrases: Sequence[str]) -> str:
+    """The phrase that begins at ``start``, whatever its first letter's case; "" for none."""
+    text = sentence.skeleton[start:].lower()
+    return next((phrase for phrase in phrases if text.startswith(phrase.lower())), "")

@@ -9,23 +9,30 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from crs.narrator.evidence import Evidence
-from knowledge.demo.grammar import number_word
+from knowledge.demo.grammar import gerund, number_word
+from knowledge.demo.words import Need
 from knowledge.types import Item, pointer
 
 COUNT, N_DEPARTMENTS = "[count]", "[departments]"
 GOODS = ("[goods1]", "[goods2]")  # of the departments that most was bought from
 HUES = ("[hue1]", "[hue2]")  # colors that most purchases share
-TALLY_SLOTS = (COUNT, N_DEPARTMENTS, *GOODS, *HUES)
+AIMS = ("[aim1]", "[aim2]", "[aim3]")  # needs that purchases answer: "keep a garden"
+AIMINGS = ("[aiming1]", "[aiming2]", "[aiming3]")  # the same as "keeping a garden"
+PURPOSES, GAINS = ("[purpose1]", "[purpose2]"), ("[gain1]", "[gain2]")  # of the target's kind
+TALLY_SLOTS = (COUNT, N_DEPARTMENTS, *GOODS, *HUES, *AIMS, *AIMINGS, *PURPOSES, *GAINS)
 
 LOVED, LIKED, ENJOYED, DISLIKED = "[loved]", "[liked]", "[enjoyed]", "[disliked]"
 FIRST, LAST, DEAREST, CHEAPEST = "[first]", "[last]", "[dearest]", "[cheapest]"
 IN_HUES = ("[in-hue1]", "[in-hue2]")
+FOR_AIMS = ("[for-aim1]", "[for-aim2]", "[for-aim3]")
 MATCHING = "[matching]"  # of the target's color
-POINTER_MARKS = (LOVED, LIKED, ENJOYED, DISLIKED, FIRST, LAST, DEAREST, CHEAPEST, *IN_HUES, MATCHING)
+POINTER_MARKS = (
+    LOVED, LIKED, ENJOYED, DISLIKED, FIRST, LAST, DEAREST, CHEAPEST, *IN_HUES, *FOR_AIMS, MATCHING,
+)  # fmt: skip
 GENEROUS, FAIR, STRICT = "[generous]", "[fair]", "[strict]"  # before words on how the shopper gives stars
 RATING_MARKS = (GENEROUS, FAIR, STRICT)
 MARKS = (*POINTER_MARKS, *RATING_MARKS)
@@ -34,7 +41,10 @@ MARKS = (*POINTER_MARKS, *RATING_MARKS)
 STARS = {LOVED: (5.0, 5.0), LIKED: (4.0, 5.0), ENJOYED: (3.0, 5.0), DISLIKED: (1.0, 2.0)}
 MEAN_STARS = {GENEROUS: (4.0, 5.0), FAIR: (3.4, 4.5), STRICT: (1.0, 4.0)}
 
-_NOTED = (LOVED, LIKED, DISLIKED, LAST, DEAREST, *IN_HUES, MATCHING)
+_NOTED = (
+    COUNT, N_DEPARTMENTS, *GOODS, *HUES, *AIMS,
+    LOVED, LIKED, DISLIKED, LAST, DEAREST, *IN_HUES, *FOR_AIMS, MATCHING,
+)  # fmt: skip
 _MAX_NOTED = 10  # purchases behind a mark in the note, the latest
 _BRACKETS = re.compile(r"[\[\]<>|]")
 
@@ -44,13 +54,14 @@ class Tally:
     """``slots``: slot -> what is filled in. ``marks``: mark -> the purchases (from 1) that may follow it.
 
     A slot or a mark of which nothing is true is left out. ``ratings``: the marks that hold of how the
-    shopper gives stars. ``departments``: those that `GOODS` stand for.
+    shopper gives stars. ``departments``: those that `GOODS` stand for; ``needs``: those of `AIMS`.
     """
 
     slots: Mapping[str, str]
     marks: Mapping[str, tuple[int, ...]]
     ratings: tuple[str, ...]
     departments: tuple[str, ...]
+    needs: tuple[Need, ...]
 
     @classmethod
     def of(cls, evidence: Evidence) -> Tally:
@@ -58,16 +69,23 @@ class Tally:
         departments = _departments(evidence)
         hues = Counter(color for item in evidence.items if (color := _color(item)))
         shared = [color for color, n in hues.most_common(len(HUES)) if n > 1]
+        needs = _needs(evidence)
+        kind = evidence.words.kinds.get(evidence.target.kind or "") if evidence.target else None
         told = {
             COUNT: number_word(len(evidence.items)) if len(evidence.items) > 1 else "",
             N_DEPARTMENTS: number_word(len(departments)) if len(departments) > 1 else "",
             **dict(zip(GOODS, (_goods(name, evidence) for name in departments), strict=False)),
             **dict(zip(HUES, shared, strict=False)),
+            **dict(zip(AIMS, (need.to for need in needs), strict=False)),
+            **dict(zip(AIMINGS, (gerund(need.to) for need in needs), strict=False)),
+            **_in_turn(PURPOSES, kind.purposes if kind else (), len(evidence.items)),
+            **_in_turn(GAINS, kind.gains if kind else (), len(evidence.items)),
         }
         marks = {
             **{mark: _with_stars(evidence, *bounds) for mark, bounds in STARS.items()},
             **_ends(evidence),
             **{mark: _in(color, evidence) for mark, color in zip(IN_HUES, shared, strict=False)},
+            **{mark: _answering(need, evidence) for mark, need in zip(FOR_AIMS, needs, strict=False)},
             MATCHING: _in(_color(evidence.target), evidence) if evidence.target else (),
         }
         return cls(
@@ -75,14 +93,17 @@ class Tally:
             {mark: positions for mark, positions in marks.items() if positions},
             _habits(evidence),
             departments[: len(GOODS)],
+            needs,
         )
 
     def note(self) -> str:
-        """All of it in one line, as a prompt tells it: each slot and mark with what stands behind it."""
-        told = [f"{slot} {text}" for slot, text in self.slots.items()]
-        for mark in _NOTED:
-            if mark in self.marks:
-                told.append(" ".join([mark, *map(pointer, self.marks[mark][-_MAX_NOTED:])]))
+        """What a prompt tells of it, in one line: slots and marks with what stands behind each."""
+        told = []
+        for name in _NOTED:
+            if name in self.slots:
+                told.append(f"{name} {self.slots[name]}")
+            elif name in self.marks:
+                told.append(" ".join([name, *map(pointer, self.marks[name][-_MAX_NOTED:])]))
         return " ".join([*told, *self.ratings])
 
 
@@ -97,6 +118,28 @@ def _goods(department: str, evidence: Evidence) -> str:
     known = evidence.words.departments
     names = [name for name, of in known.items() if of == department and name != department.lower()]
     return names[len(evidence.items) % len(names)] if names else department.lower()
+
+
+def _needs(evidence: Evidence) -> tuple[Need, ...]:
+    """The needs of the sort of shopper that most purchases speak of, those first that most answer.
+
+    With a target there are none: why it is bought is to be read.
+    """
+    if evidence.target:
+        return ()
+    answers = [{need: len(_answering(need, evidence)) for need in needs} for needs in evidence.words.needs]
+    likeliest = max(answers, key=lambda each: sum(each.values()), default={})
+    ranked = sorted(likeliest, key=lambda need: -likeliest[need])
+    return tuple(need for need in ranked[: len(AIMS)] if likeliest[need])
+
+
+def _answering(need: Need, evidence: Evidence) -> tuple[int, ...]:
+    return tuple(k for k, item in enumerate(evidence.items, start=1) if item.kind in need.kinds)
+
+
+def _in_turn(slots: Sequence[str], phrases: Sequence[str], turn: int) -> dict[str, str]:
+    """As many phrases as there are slots, others at another turn."""
+    return {slot: phrases[(turn + i) % len(phrases)] for i, slot in enumerate(slots) if i < len(phrases)}
 
 
 def _color(item: Item) -> str:

@@ -91,8 +91,8 @@ class Student(nn.Module):
     def balance(self) -> None:
         """After the pre-fit, which leaves soft rows and embeddings loud: pointers as loud, logits quiet.
 
-        A place is found by its pointer's embedding, so that is drawn anew, as loud as a soft token. The head is
-        tied, and logits of loud embeddings are sure of themselves before anything is learned.
+        A place is found by its pointer's embedding, so that is drawn anew, as loud as a soft token. The head
+        is tied: logits of loud embeddings would be sure of themselves before anything is learned.
         """
         with torch.no_grad():
             scale = self.adapter.get_parameter("output_scale")

@@ -9,7 +9,7 @@ from crs.evaluation.narratives.benchmark import N_FOLDS, Benchmark
 from crs.evaluation.narratives.contest import Telling, Training
 
 _SHAPE = {"hidden": 256, "n_layers": 4, "n_heads": 4, "n_kv_heads": 2, "ff": 768}
-POSITIONS, POSITIONS_OF_FEW = 500_000, 250_000
+POSITIONS, POSITIONS_OF_FEW = 500_000, 150_000
 _SETTINGS = {"batch_positions": 1024}  # many small steps: the whole run is short
 N_OF_A_STORE = 150  # test texts of each task and fold
 N_NEIGHBOURS = 48  # where texts are few; those of a store name its purchases, and are not another's to borrow

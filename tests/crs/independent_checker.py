@@ -7,12 +7,13 @@ speaking only.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from dataclasses import dataclass
 
 from crs.narrator.evidence import Evidence
-from knowledge.demo.grammar import number_word
+from knowledge.demo.grammar import gerund, number_word
 from knowledge.demo.words import WORDS_DIR, load_words, read_toml
 from knowledge.store import Store
 from knowledge.types import Item
@@ -88,6 +89,7 @@ def faults(sentence: str, evidence: Evidence, store: Store) -> list[str]:
     found += _faults_of_counts(sentence, evidence)
     found += _faults_of_listing(sentence, evidence, store)
     found += _faults_of_departments(sentence, evidence)
+    found += _faults_of_uses(sentence, evidence)
     if evidence.task.startswith("purchase_reason"):
         found += [cue for cue in _HINDSIGHT if cue in sentence]
     return found
@@ -282,6 +284,32 @@ def _faults_of_listing(sentence: str, evidence: Evidence, store: Store) -> list[
         }
         found += [f for f in of_kind if f in sentence and not any(f in own for own in told)]
     return found
+
+
+def _faults_of_uses(sentence: str, evidence: Evidence) -> list[str]:
+    """A purpose, a gain or a need must suit something pointed at, the target, or else any purchase."""
+    about = [_item(name, evidence) for name in re.findall(r"\[(\w+)\]", sentence)]
+    kinds = {item.kind for item in about or [evidence.target] if item} or {i.kind for i in evidence.items}
+    text = sentence.lower()
+    for label in (persona.label for persona in load_words().personas):
+        text = text.replace(label.lower(), "")
+    for feature in (feature for kind in load_words().kinds.values() for feature in kind.features):
+        text = text.replace(feature.lower(), "")
+    told = {phrase for phrase in _uses() if phrase in text}
+    longest = {one for one in told if not any(one != other and one in other for other in told)}
+    return [f"{use} with {kinds}" for use in longest if kinds.isdisjoint(_uses()[use])]
+
+
+@functools.cache
+def _uses() -> dict[str, set[str]]:
+    words, uses = load_words(), dict[str, set[str]]()
+    for kind in words.kinds.values():
+        for phrase in kind.purposes + kind.gains:
+            uses.setdefault(phrase.lower(), set()).add(kind.kind)
+    for need in [need for persona in words.personas for need in persona.needs]:
+        for phrase in (need.to, gerund(need.to)):
+            uses.setdefault(phrase.lower(), set()).update(need.kinds)
+    return uses
 
 
 def _faults_of_departments(sentence: str, evidence: Evidence) -> list[str]:

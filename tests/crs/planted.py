@@ -179,6 +179,20 @@ def _feature(text: str, evidence: Evidence, store: Store, rng: random.Random) ->
     return text.replace(said, rng.choice(sorted(others)), 1) if others else None
 
 
+def _use(text: str, evidence: Evidence, store: Store, rng: random.Random) -> str | None:
+    """A gain that the target brings gives way to one that none of the products brings."""
+    kinds = load_words().kinds
+    target = kinds.get(evidence.target.kind or "") if evidence.target else None
+    said = next((gain for gain in target.gains if gain in text), None) if target else None
+    if said is None:
+        return None
+    about = {item.kind for item in (*evidence.items, evidence.target) if item}
+    sold = {item.kind for item in store.items.values()} - about
+    own = {phrase for name in about for phrase in (kinds[name or ""].gains if name in kinds else ())}
+    others = sorted({gain for name in sold if name in kinds for gain in kinds[name].gains} - own)
+    return text.replace(said, rng.choice(others), 1)
+
+
 def _hindsight(text: str, evidence: Evidence, store: Store, rng: random.Random) -> str | None:
     if evidence.task not in ("purchase_reason", "purchase_reason_explanation") or not evidence.target:
         return None
@@ -210,5 +224,6 @@ _CHANGES: dict[str, Callable[[str, Evidence, Store, random.Random], str | None]]
     "cost": _cost,
     "department": _department,
     "feature": _feature,
+    "use": _use,
     "hindsight": _hindsight,
 }

@@ -11,8 +11,8 @@ A Llama-shaped language model and its adapter ({millions:.1f} million parameters
 {n_layers} layers, {n_heads} heads of 64, {n_kv_heads} key-value heads, vocabulary {n_vocab}; the adapter
 is an MLP), trained from scratch by `python -m crs train-narrator`. It reads a shopper's history as soft
 tokens, one a purchase, and tells one of six narratives of it; products are named by pointer tokens only, and
-what the target's listing says, what was counted and what is known to have been loved or bought last is said by
-slot and mark tokens that the app fills in.
+what the target's listing says, what was counted and what was loved or bought last is said by slot and mark
+tokens that the app fills in.
 
 ## Trained on
 * {n_narratives:,} reference narratives of {n_users:,} shoppers of the demo store: fictional, written by this

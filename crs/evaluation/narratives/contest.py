@@ -152,6 +152,9 @@ class Ring:
         tokenizer, shelf = self._in_common(known)
         own = seen(shelf, signals)
         student = self._student(signals, own, asked, known, lambda line: say(f"{name}: {line}"))
+        if telling.n_neighbours and signals == "fused":
+            self._cases = self._cases.fitted(known, telling.n_neighbours)
+            say(f"{name}: nearest by CF at a weight of {self._cases.cf_weight} beside content")
         near = self.nearest(asked, known, signals, telling.n_neighbours)
         told: dict[str, list[Any]] = {
             "texts": self._texts(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crs.evaluation.narratives.benchmark import Benchmark, Reference
+from crs.evaluation.narratives.consensus import agreement, consensus
 from crs.evaluation.narratives.rows import Content, summaries
 from knowledge.types import Signals
 
-CF_WEIGHT = 0.5  # of CF beside content: purchases are few, so nearness by factors is the rougher of the two
+CF_WEIGHTS = (0.0, 0.3, 0.6, 1.0)  # of CF beside content
+N_FITTED_ON = 100  # texts
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,24 @@ class Cases:
     benchmark: Benchmark
     content: Content
     factors: NDArray[np.float32]
+    cf_weight: float = 0.6  # beside content; see `fitted`
+
+    def fitted(self, known: Sequence[Reference], k: int) -> Cases:
+        """The same with the weight of CF by which people of ``known`` are told best by others of ``known``.
+
+        Told by the consensus of their ``k`` nearest, best by n-grams; of equally good weights the smallest.
+        """
+        people = sorted({reference.user_id for reference in known})
+        tried = frozenset(random.Random(0).sample(people, max(1, len(people) // 5)))
+        asked = [reference for reference in known if reference.user_id in tried][:N_FITTED_ON]
+        others = [reference for reference in known if reference.user_id not in tried]
+
+        def worth(cases: Cases) -> float:
+            near = cases.nearest_texts(asked, others, "fused", k)
+            pairs = zip(near, asked, strict=True)
+            return sum(agreement(consensus(texts), own.narrative.text) for texts, own in pairs)
+
+        return max((replace(self, cf_weight=weight) for weight in CF_WEIGHTS), key=worth)
 
     def nearest_texts(
         self, asked: Sequence[Reference], known: Sequence[Reference], signals: Signals, k: int
@@ -51,7 +72,7 @@ class Cases:
             histories = [purchases[r.user_id][: r.narrative.n_history].astype(np.float32) for r in references]
             parts += [self._targets(references, self.content.items), summaries(histories)]
         if signals != "content":
-            weight = CF_WEIGHT if signals == "fused" else 1.0
+            weight = self.cf_weight if signals == "fused" else 1.0
             histories = [self.factors[self._bought(reference)] for reference in references]
             parts += [weight * self._targets(references, self.factors), weight * summaries(histories)]
         return np.concatenate(parts, axis=1)

@@ -192,7 +192,7 @@ class Narrator:
                 # Token by token, as they were drawn: the engine keeps whole segments, none is decoded anew.
                 [*prompt, *(np.asarray([token_id], dtype=np.int32) for token_id in said)],
                 self._draw_sampling(seed + 7919 * n_draws, tries, limit - len(said)),
-                constraints=constraints,
+                constraints=constraints.going_on(said),
                 stop=stop,
             )
             n_draws += 1

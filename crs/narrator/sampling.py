@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -47,13 +47,18 @@ class Constraints:
     """What may not be drawn, whatever its score.
 
     ``banned`` ids never come. Right after a key of ``after`` only its ids come. Those of ``once`` come at
-    most once before an id of ``stops``.
+    most once before an id of ``stops``, those of ``single`` at most once in all.
     """
 
     banned: frozenset[int] = frozenset()
     after: Mapping[int, frozenset[int]] = field(default_factory=dict)
     once: frozenset[int] = frozenset()
     stops: frozenset[int] = frozenset()
+    single: frozenset[int] = frozenset()
+
+    def going_on(self, said: Collection[int]) -> Constraints:
+        """The constraints of a text that goes on from a sentence's end, after ``said``."""
+        return replace(self, banned=self.banned | self.single.intersection(said))
 
 
 class Steering:
@@ -62,11 +67,14 @@ class Steering:
     def __init__(self, constraints: Constraints) -> None:
         self._constraints = constraints
         self._said: set[int] = set()  # of `once`, since the last stop
+        self._spent: set[int] = set()  # of `single`
         self._last: int | None = None
 
     def take(self, token: int) -> None:
         """Note that ``token`` was drawn."""
         self._last = token
+        if token in self._constraints.single:
+            self._spent.add(token)
         if token in self._constraints.stops:
             self._said.clear()
         elif token in self._constraints.once:
@@ -82,8 +90,12 @@ class Steering:
     def barred(self) -> set[int]:
         """Ids that may not come next, besides those that are banned for good."""
         if not self._said:
-            return set()
-        return self._said | {key for key, allowed in self._constraints.after.items() if allowed <= self._said}
+            return self._spent
+        return (
+            self._spent
+            | self._said
+            | {key for key, allowed in self._constraints.after.items() if allowed <= self._said}
+        )
 
 
 class Sampler:

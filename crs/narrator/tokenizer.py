@@ -12,7 +12,7 @@ import numpy as np
 from crs.narrator.evidence import Evidence
 from crs.narrator.markup import MARKUP, Markup
 from crs.narrator.sampling import Constraints
-from crs.narrator.tally import TALLY_SLOTS
+from crs.narrator.tally import GAINS, PURPOSES, TALLY_SLOTS
 from knowledge.errors import ModelError
 from knowledge.types import MAX_HISTORY, TARGET_POINTER, TASKS, Task, pointer
 
@@ -136,7 +136,7 @@ class NarratorTokenizer:
     def constraints(self, evidence: Evidence) -> Constraints:
         """No control tokens, nothing that stands for nothing; behind a mark only what it is true of.
 
-        A purchase, or a slot of the tally, comes once a sentence.
+        A purchase, or a slot of the tally, comes once a sentence; what the target is good for once a text.
         """
         markup, n_history = Markup(evidence), len(evidence.items)
         nowhere = {
@@ -153,6 +153,7 @@ class NarratorTokenizer:
             },
             once=self.pointer_ends | {self._markup_ids[slot] for slot in TALLY_SLOTS},
             stops=self._stops,
+            single=frozenset(self._markup_ids[slot] for slot in (*PURPOSES, *GAINS)),
         )
 
     @functools.cached_property

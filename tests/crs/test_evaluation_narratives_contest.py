@@ -208,6 +208,21 @@ def test_neighbours_are_found_by_what_a_model_sees(explained: Benchmark, tmp_pat
     assert all("climbing" in text for text in by_cf)
 
 
+def test_the_weight_of_cf_is_what_suits_the_people_known(explained: Benchmark, tmp_path: Path) -> None:
+    """Of factors and content one tells the topic, the other nothing: weight goes to what tells."""
+    content = encode_content(explained, WordEncoder(), tmp_path, silent)
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((len(explained.store.item_ids), 128)).astype(np.float32)
+    blank = replace(
+        content,
+        items=np.zeros_like(content.items),
+        purchases={user: np.zeros_like(rows) for user, rows in content.purchases.items()},
+    )
+    told = content.items @ rng.standard_normal((content.items.shape[1], 128)).astype(np.float32) / 11
+    assert Cases(explained, content, noise).fitted(explained.references, 3).cf_weight == 0.0
+    assert Cases(explained, blank, told).fitted(explained.references, 3).cf_weight > 0.0
+
+
 def test_a_hidden_reason_is_put_in_other_circles_words() -> None:
     told = Narrative(
         "u", "purchase_reason",

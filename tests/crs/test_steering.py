@@ -82,6 +82,16 @@ def test_a_token_that_stops_is_never_barred_itself() -> None:
     assert steering.barred == set()
 
 
+def test_what_comes_once_a_text_does_not_come_back_in_a_later_sentence() -> None:
+    constraints = replace(TOY, single=frozenset({SLOT}))
+    steering = Steering(constraints)
+    for token in (SLOT, STOP, ONE, STOP):
+        steering.take(token)
+    assert steering.barred == {SLOT}
+    assert constraints.going_on([WORD, SLOT, STOP]).banned == {9, SLOT}
+    assert constraints.going_on([WORD, ONE, STOP]).banned == {9}
+
+
 def test_the_likeliest_is_passed_over_where_it_may_not_come() -> None:
     sampler = Sampler(replace(HOT, temperature=0), TOY)
     logits = np.linspace(0, 1, N_TOY, dtype=np.float32)

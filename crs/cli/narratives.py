@@ -23,8 +23,11 @@ def narratives(
         int | None, typer.Option("-n", min=1, help="Test texts of each task and fold. [all; of a store 150]")
     ] = None,
     n_samples: Annotated[
-        int, typer.Option("--samples", min=1, help="Samples that a text is chosen from.")
-    ] = 4,
+        int | None,
+        typer.Option(
+            "--samples", min=1, help="Samples that a text is chosen from; the data set's own by default."
+        ),
+    ] = None,
     max_people: Annotated[int, typer.Option(min=6, help="Of a store: people trained and tested on.")] = 1500,
     cache: Annotated[
         Path, typer.Option(help="Where runs are kept; what was done there is not done again.")

@@ -142,9 +142,6 @@ def test_the_report_sees_whether_rows_are_read(shelf: Shelf, tokenizer: Narrator
         for i, each in enumerate(narrative_examples(shelf, tokenizer, shelf.store.narratives()))
     ]
     learner = student(tokenizer)
-    with torch.no_grad():
-        for weight in learner.llm.model.layers.parameters():
-            weight.mul_(8.0)  # untrained attention hardly looks at anything
     report = reading_report(learner, shelf, drawn, tokenizer, limit=10)
     assert report["n"] == 10 and 0 <= report["noun"] <= 1
     assert report["swap_gap"] != 0
@@ -153,6 +150,37 @@ def test_the_report_sees_whether_rows_are_read(shelf: Shelf, tokenizer: Narrator
         learner.adapter.get_parameter("output_scale").zero_()  # one who sees places, but nothing there
     assert reading_report(learner, shelf, drawn, tokenizer, limit=10)["swap_gap"] == 0
     assert learner.training
+
+
+def test_attention_starts_out_at_what_is_alike(tokenizer: NarratorTokenizer) -> None:
+    """A pointer finds the soft row that bears its embedding among rows that bear others'."""
+    torch.manual_seed(0)
+    shape = Shape(hidden=256, n_layers=2, n_heads=4, n_kv_heads=2, ff=64, context=128)
+    learner = Student(replace(shape, n_vocab=tokenizer.n_vocab), tokenizer)
+    learner.balance()
+    learner.llm.set_attn_implementation("eager")
+    places = learner.embedding[learner.pointer_ids[1:21]]
+    rows = places + places.std() * torch.randn_like(places)
+    for k in (2, 9, 17):
+        with torch.no_grad():
+            seen = learner.llm.model(
+                inputs_embeds=torch.cat([rows, places[k : k + 1]])[None], output_attentions=True
+            ).attentions[0]
+        heads = seen[0, :: shape.n_heads // shape.n_kv_heads, -1, :20]  # those that share a key's weights
+        assert (heads.argmax(dim=1) == k).all()
+
+
+def test_speech_starts_from_quiet_logits_and_loud_pointers(tokenizer: NarratorTokenizer) -> None:
+    learner = student(tokenizer)
+    with torch.no_grad():
+        learner.embedding.mul_(30)  # as the pre-fit leaves them
+        learner.adapter.get_parameter("output_scale").fill_(0.7)
+        learner.balance()
+        hidden = learner.llm.model(input_ids=torch.arange(60)[None], use_cache=False).last_hidden_state
+        logits = hidden @ learner.embedding.T
+        loudness = float(learner.embedding[learner.pointer_ids].std())
+    assert float(logits.std()) < 1.0
+    assert loudness == pytest.approx(0.7, rel=0.05)
 
 
 def test_the_target_is_not_swapped(shelf: Shelf, tokenizer: NarratorTokenizer) -> None:

@@ -158,8 +158,15 @@ class Ring:
         near = self.nearest(asked, known, signals, telling.n_neighbours)
         told: dict[str, list[Any]] = {
             "texts": self._texts(
-                student, own, asked, near, signals, telling, lambda *at: progress(name, *at)
-            ),
+                student,
+                own,
+                asked,
+                near,
+                signals,
+                telling,
+                self._longest(known),
+                lambda *at: progress(name, *at),
+            ),  # fmt: skip
             "reason_first": self._reasons(student, own, signals, telling.n_reasons),
         }
         beside = done.with_suffix(".new")
@@ -233,6 +240,7 @@ class Ring:
         near: Sequence[Sequence[str]],
         signals: Signals,
         telling: Telling,
+        longest: Mapping[str, int],
         progress: Callable[[int, int], None],
     ) -> list[str]:
         from crs.training.decoding import Asked, sample
@@ -241,7 +249,7 @@ class Ring:
         tokenizer = self._common[0]
         known = [self._evidence(reference, signals) for reference in references]
         asked = [
-            Asked(example, tokenizer.constraints(evidence), MAX_TOKENS[evidence.task])
+            Asked(example, tokenizer.constraints(evidence), longest[evidence.task])
             for example, evidence in zip(self._examples(shelf, references, signals), known, strict=True)
         ]
         said = sample(
@@ -252,6 +260,15 @@ class Ring:
             consensus([*(Markup(evidence).render(tokenizer.decode(ids).strip()) for ids in replies), *others])
             for replies, evidence, others in zip(said, known, near, strict=True)
         ]
+
+    def _longest(self, known: Sequence[Reference]) -> dict[str, int]:
+        """Tokens of the longest text of each task among ``known``, within what the narrator may say."""
+        assert self._common is not None
+        longest = dict.fromkeys(MAX_TOKENS, 0)
+        for reference in known:
+            n_tokens = len(self._common[0].encode(reference.narrative.text))
+            longest[reference.narrative.task] = max(longest[reference.narrative.task], n_tokens)
+        return {task: min(MAX_TOKENS[task], n or MAX_TOKENS[task]) for task, n in longest.items()}
 
     def _reasons(self, student: Student, shelf: Shelf, signals: Signals, n: int) -> list[bool]:
         """Of test references on unseen items, whether the true hidden reason came first."""

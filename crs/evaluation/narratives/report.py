@@ -7,7 +7,7 @@ from typing import Any
 
 from crs.content import TextEncoder
 from crs.evaluation.narratives.contest import NEAREST, SYSTEMS, Outcome
-from crs.evaluation.narratives.scores import METRICS, Scored, differences, score, scorer_config
+from crs.evaluation.narratives.scores import METRICS, OnceEncoder, Scored, differences, score, scorer_config
 from knowledge.types import SIGNALS
 
 RIVALS = ("cf", "content", NEAREST)  # what fused is held against
@@ -23,7 +23,8 @@ def figures(name: str, outcome: Outcome, config: Mapping[str, Any], encoder: Tex
     the likeliest.
     """
     texts = [reference.narrative.text for reference in outcome.references]
-    scored = {system: score(outcome.texts[system], texts, encoder) for system in SYSTEMS}
+    once = OnceEncoder(encoder)
+    scored = {system: score(outcome.texts[system], texts, once) for system in SYSTEMS}
     everything = range(len(texts))
     report: dict[str, Any] = {"dataset": name, **_by_task(outcome, scored, everything)}
     if unseen := [i for i in everything if outcome.is_unseen[i]]:

@@ -21,10 +21,10 @@ from crs.content import Encoder, TextEncoder
 from crs.evaluation.occasions import Occasion, held_out_items, occasions
 from crs.narrator.gate import POINTER, position_of
 from crs.narrator.narrate import Piece
-from knowledge.nouns import noun_of
 from crs.narrator.quotes import NOUN, hide
 from crs.storyteller import Storyteller
 from crs.versions import default_data_dir
+from knowledge.nouns import noun_of
 from knowledge.types import Interaction, Item
 
 PER_TASK = 6

@@ -55,7 +55,7 @@ class Markup:
         return frozenset((*self._told, *self.tally.marks, *self.tally.ratings, *self._looks()))
 
     def write(self, text: str) -> str:
-        """``text`` with slots and marks; `render` gives it back, with its own name for goods."""
+        """``text`` with slots and marks; `render` gives it back, with other goods, purposes and gains."""
         written, done = "", 0
         for sentence in sentences(text):
             start = text.index(sentence, done)
@@ -143,10 +143,10 @@ class Markup:
         target = self.evidence.target
         kind = self.evidence.words.kinds.get(target.kind or "") if target else None
         rooms = [(kind.purposes, list(PURPOSES)), (kind.gains, list(GAINS))] if kind else []
-        for use, start in phrases(sentence, self.evidence.words.use_phrases):
+        for _, start in phrases(sentence, self.evidence.words.use_phrases):
             for told, slots in rooms:
                 said = _said_at(start, sentence, told)
-                if said and slots and use:
+                if said and slots:
                     edits[start, start + len(said)] = slots.pop(0)
             for i, need in enumerate(self.tally.needs):
                 for text, slot in ((need.to, AIMS[i]), (gerund(need.to), AIMINGS[i])):

@@ -91,11 +91,8 @@ class Steering:
         """Ids that may not come next, besides those that are banned for good."""
         if not self._said:
             return self._spent
-        return (
-            self._spent
-            | self._said
-            | {key for key, allowed in self._constraints.after.items() if allowed <= self._said}
-        )
+        marks = {key for key, allowed in self._constraints.after.items() if allowed <= self._said}
+        return self._spent | self._said | marks
 
 
 class Sampler:

@@ -37,7 +37,7 @@ GENEROUS, FAIR, STRICT = "[generous]", "[fair]", "[strict]"  # before words on h
 RATING_MARKS = (GENEROUS, FAIR, STRICT)
 MARKS = (*POINTER_MARKS, *RATING_MARKS)
 
-# Stars that a purchase has from and to; mean stars likewise, as a share of shoppers' habits overlaps.
+# Stars of a purchase, from and to; then those that a shopper gives on average, whose bounds overlap.
 STARS = {LOVED: (5.0, 5.0), LIKED: (4.0, 5.0), ENJOYED: (3.0, 5.0), DISLIKED: (1.0, 2.0)}
 MEAN_STARS = {GENEROUS: (4.0, 5.0), FAIR: (3.4, 4.5), STRICT: (1.0, 4.0)}
 

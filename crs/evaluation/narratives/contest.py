@@ -166,7 +166,7 @@ class Ring:
                 telling,
                 self._longest(known),
                 lambda *at: progress(name, *at),
-            ),  # fmt: skip
+            ),
             "reason_first": self._reasons(student, own, signals, telling.n_reasons),
         }
         beside = done.with_suffix(".new")
@@ -256,9 +256,10 @@ class Ring:
             student, tokenizer, shelf, asked, n_samples=telling.n_samples, temperature=telling.temperature,
             top_p=telling.top_p, seed=self._fold.seed, progress=progress,
         )  # fmt: skip
+        markups = map(Markup, known)
         return [
-            consensus([*(Markup(evidence).render(tokenizer.decode(ids).strip()) for ids in replies), *others])
-            for replies, evidence, others in zip(said, known, near, strict=True)
+            consensus([*(markup.render(tokenizer.decode(ids).strip()) for ids in replies), *others])
+            for replies, markup, others in zip(said, markups, near, strict=True)
         ]
 
     def _longest(self, known: Sequence[Reference]) -> dict[str, int]:
@@ -280,12 +281,10 @@ class Ring:
             if reference.narrative.target_id in self._fold.unseen
         ]
         hidden = with_hidden_reason(told)[:n]
+        known = [self._evidence(reference, signals) for reference in hidden]
         replies = [
-            [
-                tokenizer.reply(text, self._evidence(reference, signals))[:-1]
-                for text in alternatives(reference)
-            ]
-            for reference in hidden
+            [tokenizer.reply(text, evidence)[:-1] for text in alternatives(reference)]
+            for reference, evidence in zip(hidden, known, strict=True)
         ]
         return true_reason_first(student, tokenizer, shelf, self._examples(shelf, hidden, signals), replies)
 

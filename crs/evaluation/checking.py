@@ -14,7 +14,7 @@ from typing import Any, Literal
 from crs.evaluation.occasions import Occasion
 from crs.evaluation.telling import Told
 from crs.narrator.evidence import Evidence, StoreWords
-from crs.narrator.gate import Claim, check, loops
+from crs.narrator.gate import Claim, check, is_finished, loops
 from crs.narrator.sentence import sentences
 from knowledge.store import Store
 
@@ -31,11 +31,12 @@ class Checked:
     n_wrong_sentences: int = 0
 
     def add(self, text: str, evidence: Evidence) -> None:
-        """Check ``text`` sentence by sentence, as the gate does; that none is a loop counts as a claim."""
+        """Check ``text`` sentence by sentence, as the gate does; that none is a loop or broken off counts as a claim."""
         told = ""
         for sentence in sentences(text):
             claims = check(sentence, evidence)
             claims.append(Claim("loop", sentence, not loops(sentence, told)))
+            claims.append(Claim("ending", sentence[-1:], is_finished(sentence, evidence.task)))
             told += sentence + " "
             self.claims.update(claim.kind for claim in claims)
             self.wrong.update(claim.kind for claim in claims if not claim.holds)

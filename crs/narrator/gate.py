@@ -27,9 +27,9 @@ from crs.narrator.evidence import (
 )
 from crs.narrator.rules import Said, shows
 from crs.narrator.sentence import MARK, POINTER, Mention, Sentence, names_kind, read
-from knowledge.types import TARGET_POINTER, Item
+from knowledge.types import TARGET_POINTER, Item, Task
 
-__all__ = ["POINTER", "Claim", "check", "loops", "position_of"]
+__all__ = ["POINTER", "Claim", "check", "is_finished", "loops", "position_of"]
 
 _SLOTS = {
     **{
@@ -100,6 +100,11 @@ def loops(sentence: str, told: str) -> bool:
         return True
     grams = Counter(_grams(old + new))
     return any(grams[gram] >= _TOO_OFTEN for gram in _grams(new))
+
+
+def is_finished(sentence: str, task: Task) -> bool:
+    """Whether a sentence has its end, which the title of a profile needs none of."""
+    return task == "user_profile" or sentence.rstrip(" \n\"”’')").endswith((".", "!", "?", "…"))
 
 
 # "softness and softness", "Practical, practical"; idioms and short words may well come twice ("on and on").

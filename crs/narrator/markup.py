@@ -27,12 +27,13 @@ from crs.narrator.tally import (
     TALLY_SLOTS,
     Tally,
 )
-from knowledge.demo.grammar import gerund
+from knowledge.demo.grammar import gerund, starts_with_vowel
 
 MARKUP = (*SLOTS, *TALLY_SLOTS, *MARKS)  # every token of markup
 _MARKS = re.compile("(?:" + "|".join(map(re.escape, MARKS)) + ") ?")
 _LOOKS = {COLOR: "color", MATERIAL: "material"}
 _LOOK_OF_PURCHASE = re.compile(
+    r"(?:\b(?P<article>[Aa])n? )?"
     rf"(?P<slot>{'|'.join(map(re.escape, _LOOKS))}) "
     rf"(?=(?:{'|'.join(map(re.escape, (*_LOOKS, *MARKS)))}| )*\[(?P<k>\d+)\])"
 )
@@ -52,7 +53,9 @@ class Markup:
     @property
     def sayable(self) -> frozenset[str]:
         """The slots and marks that something stands behind, and those of the purchases' looks."""
-        return frozenset((*self._told, *self.tally.marks, *self.tally.ratings, *self._looks()))
+        return frozenset(
+            (*self._told, *self.tally.marks, *self.tally.phrases, *self.tally.ratings, *self._looks())
+        )
 
     def write(self, text: str) -> str:
         """``text`` with slots and marks; `render` gives it back, with other goods, purposes and gains."""
@@ -75,7 +78,10 @@ class Markup:
     def _look_of_purchase(self, found: re.Match[str]) -> str:
         item = self.evidence.item_at(int(found["k"]))
         look = item.attributes.get(_LOOKS[found["slot"]], "") if item else ""
-        return f"{look} " if look else ""
+        if not look:
+            return f"{found['article']} " if found["article"] else ""
+        article = f"{found['article']}{'n' if starts_with_vowel(look) else ''} " if found["article"] else ""
+        return f"{article}{look} "
 
     def _write(self, text: str) -> str:
         sentence = read(text, self.evidence)
@@ -139,7 +145,7 @@ class Markup:
     def _mark_uses(
         self, sentence: Sentence, marks: dict[int, str], edits: dict[tuple[int, int], str]
     ) -> None:
-        """What the target's kind is for and brings, and what purchases are needed for."""
+        """What the target's kind is for, brings and is needed for, and what purchases are needed for."""
         target = self.evidence.target
         kind = self.evidence.words.kinds.get(target.kind or "") if target else None
         rooms = [(kind.purposes, list(PURPOSES)), (kind.gains, list(GAINS))] if kind else []
@@ -148,6 +154,9 @@ class Markup:
                 said = _said_at(start, sentence, told)
                 if said and slots:
                     edits[start, start + len(said)] = slots.pop(0)
+            for mark, needs in self.tally.phrases.items():
+                if sentence.skeleton.startswith(needs, start):
+                    edits[start, start] = f"{mark} "
             for i, need in enumerate(self.tally.needs):
                 for text, slot in ((need.to, AIMS[i]), (gerund(need.to), AIMINGS[i])):
                     if _said_at(start, sentence, [text]):

@@ -15,7 +15,7 @@ from crs.adapter import SoftTokens
 from crs.fusion import FUSED_DIM
 from crs.narrator.claims import ClaimKind
 from crs.narrator.evidence import Evidence, StoreWords
-from crs.narrator.gate import POINTER, check, loops, position_of
+from crs.narrator.gate import POINTER, check, is_finished, loops, position_of
 from crs.narrator.language_model import LanguageModel, Segment
 from crs.narrator.markup import Markup
 from crs.narrator.plain import plain_statement
@@ -320,6 +320,8 @@ class _Ledger:
         wrong: list[ClaimKind] = [claim.kind for claim in claims if not claim.holds]
         if loops(sentence, told):
             wrong.append("loop")
+        if not is_finished(sentence, self._evidence.task):
+            wrong.append("ending")
         self._wrong.update(wrong)
         self._faults = frozenset(wrong)
         self.n_sentences += 1

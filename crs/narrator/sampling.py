@@ -46,12 +46,14 @@ class Sampling:
 class Constraints:
     """What may not be drawn, whatever its score.
 
-    ``banned`` ids never come. Right after a key of ``after`` only its ids come. Those of ``once`` come at
-    most once before an id of ``stops``, those of ``single`` at most once in all.
+    ``banned`` ids never come. Right after a key of ``after`` only its ids come, after a key of ``phrases``
+    one of its sequences of ids. Those of ``once`` come at most once before an id of ``stops``, those of
+    ``single`` at most once in all.
     """
 
     banned: frozenset[int] = frozenset()
     after: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    phrases: Mapping[int, frozenset[tuple[int, ...]]] = field(default_factory=dict)
     once: frozenset[int] = frozenset()
     stops: frozenset[int] = frozenset()
     single: frozenset[int] = frozenset()
@@ -69,10 +71,14 @@ class Steering:
         self._said: set[int] = set()  # of `once`, since the last stop
         self._spent: set[int] = set()  # of `single`
         self._last: int | None = None
+        self._phrases: frozenset[tuple[int, ...]] = frozenset()  # what is left of those that may be meant
 
     def take(self, token: int) -> None:
         """Note that ``token`` was drawn."""
         self._last = token
+        going_on = frozenset(phrase[1:] for phrase in self._phrases if phrase[0] == token)
+        self._phrases = frozenset() if () in going_on else going_on
+        self._phrases = self._constraints.phrases.get(token, self._phrases)
         if token in self._constraints.single:
             self._spent.add(token)
         if token in self._constraints.stops:
@@ -83,6 +89,8 @@ class Steering:
     @property
     def only(self) -> frozenset[int] | None:
         """The ids that may come next, where only some may."""
+        if self._phrases:
+            return frozenset(phrase[0] for phrase in self._phrases)
         allowed = self._constraints.after.get(self._last) if self._last is not None else None
         return (allowed - self._said or allowed) if allowed else None
 

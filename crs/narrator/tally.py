@@ -3,6 +3,7 @@
 Soft tokens tell what a purchase is. How many there are, which were loved and which came last a small narrator
 looks up badly. So it never spells such things: it says a slot ("[count] purchases") that is filled in, or a
 mark before a pointer ("the [loved] [3] kettle") behind which only purchases can stand of which it is true.
+Why a target was bought it is to read; behind "[need]" it spells out one of the needs that such things answer.
 """
 
 from __future__ import annotations
@@ -35,7 +36,12 @@ POINTER_MARKS = (
 )  # fmt: skip
 GENEROUS, FAIR, STRICT = "[generous]", "[fair]", "[strict]"  # before words on how the shopper gives stars
 RATING_MARKS = (GENEROUS, FAIR, STRICT)
-MARKS = (*POINTER_MARKS, *RATING_MARKS)
+NEED, NEEDING = (
+    "[need]",
+    "[needing]",
+)  # before what the target is needed for: "keep a garden", "keeping a garden"
+PHRASE_MARKS = (NEED, NEEDING)
+MARKS = (*POINTER_MARKS, *RATING_MARKS, *PHRASE_MARKS)
 
 # Stars of a purchase, from and to; then those that a shopper gives on average, whose bounds overlap.
 STARS = {LOVED: (5.0, 5.0), LIKED: (4.0, 5.0), ENJOYED: (3.0, 5.0), DISLIKED: (1.0, 2.0)}
@@ -51,7 +57,8 @@ _BRACKETS = re.compile(r"[\[\]<>|]")
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """``slots``: slot -> what is filled in. ``marks``: mark -> the purchases (from 1) that may follow it.
+    """``slots``: slot -> what is filled in. ``marks``: mark -> the purchases (from 1) that may follow it;
+    ``phrases``: mark -> the words that may follow it.
 
     A slot or a mark of which nothing is true is left out. ``ratings``: the marks that hold of how the
     shopper gives stars. ``departments``: those that `GOODS` stand for; ``needs``: those of `AIMS`.
@@ -59,6 +66,7 @@ class Tally:
 
     slots: Mapping[str, str]
     marks: Mapping[str, tuple[int, ...]]
+    phrases: Mapping[str, tuple[str, ...]]
     ratings: tuple[str, ...]
     departments: tuple[str, ...]
     needs: tuple[Need, ...]
@@ -91,6 +99,7 @@ class Tally:
         return cls(
             {slot: _BRACKETS.sub("", text) for slot, text in told.items() if text},
             {mark: positions for mark, positions in marks.items() if positions},
+            _reasons(evidence),
             _habits(evidence),
             departments[: len(GOODS)],
             needs,
@@ -131,6 +140,18 @@ def _needs(evidence: Evidence) -> tuple[Need, ...]:
     likeliest = max(answers, key=lambda each: sum(each.values()), default={})
     ranked = sorted(likeliest, key=lambda need: -likeliest[need])
     return tuple(need for need in ranked[: len(AIMS)] if likeliest[need])
+
+
+def _reasons(evidence: Evidence) -> dict[str, tuple[str, ...]]:
+    """The needs that the target's kind answers, also as a sentence may open with them."""
+    kind = evidence.target.kind if evidence.target else None
+    needs = [need.to for together in evidence.words.needs for need in together if kind in need.kinds]
+    forms = {NEED: needs, NEEDING: [gerund(need) for need in needs]}
+    return {
+        mark: tuple(form for text in texts for form in (text, text[:1].upper() + text[1:]))
+        for mark, texts in forms.items()
+        if texts
+    }
 
 
 def _answering(need: Need, evidence: Evidence) -> tuple[int, ...]:

@@ -151,6 +151,10 @@ class NarratorTokenizer:
                 self._markup_ids[mark]: frozenset(map(self.pointer_id, positions))
                 for mark, positions in markup.tally.marks.items()
             },
+            phrases={
+                self._markup_ids[mark]: frozenset(tuple(self.encode(" " + phrase)) for phrase in phrases)
+                for mark, phrases in markup.tally.phrases.items()
+            },
             once=self.pointer_ends | {self._markup_ids[slot] for slot in TALLY_SLOTS},
             stops=self._stops,
             single=frozenset(self._markup_ids[slot] for slot in (*PURPOSES, *GAINS)),

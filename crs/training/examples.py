@@ -92,13 +92,6 @@ class Shelf:
         return [*rows, example.target_row] if example.target_row >= 0 else rows
 
 
-def item_words(tokenizer: PromptTokenizer, item: Item) -> NDArray[np.int64]:
-    """Distinct tokens of the item's noun, title, attributes and department (at most 28)."""
-    told = (" " + noun_of(item), item.title, *item.attributes.values(), item.department or "")
-    distinct = dict.fromkeys(tokenizer.encode(" ".join((*told, *item.features[:2]))))
-    return np.asarray(list(distinct)[:28], dtype=np.int64)
-
-
 def narrative_examples(
     shelf: Shelf,
     tokenizer: PromptTokenizer,

@@ -20,7 +20,7 @@ from crs.narrator.prompt import PromptTokenizer
 from crs.training.batches import by_length, collate
 from crs.training.examples import Example
 from crs.training.foreign_student import ForeignStudent
-from crs.training.material import Material, draw
+from crs.training.material import Material, draw, signals_by
 from crs.training.reading import reading_report
 from crs.training.student import Student
 from knowledge.errors import ModelError
@@ -164,7 +164,8 @@ def prefit(
         for person in rng.choice(len(people), 24):
             n_history = len(source.histories[people[person]])
             example = Example(people[person], n_history, -1, "", prompt=nothing, reply=nothing)
-            rows.append(mute(source.rows(example), "content" if source is material.real_shelf else "fused"))
+            seen = "content" if source is material.real_shelf else signals_by(rng.random(), settings)
+            rows.append(mute(source.rows(example), seen))
             words += source.row_words(example)
         soft = student.read(torch.from_numpy(np.concatenate(rows)))
         loss = student.word_loss(soft, words)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +15,11 @@ from crs.bundle import Bundle
 from crs.content import TextEncoder
 from crs.narrator.prompt import PromptTokenizer
 from crs.rows import purchase_rows
-from crs.training.examples import Example, Shelf, item_words, narrative_examples, reading_examples
+from crs.training.examples import Example, Shelf, narrative_examples, reading_examples
 from crs.training.retold import retold_narratives
+from crs.training.words import soft_words
 from knowledge.errors import InputError
-from knowledge.types import Interaction, Signals
+from knowledge.types import Interaction, Narrative, Signals
 
 if TYPE_CHECKING:
     from crs.training.loop import Settings
@@ -62,8 +63,10 @@ def gather(
     users = bundle.splits["train"][:max_users]
     held_out = bundle.splits["valid"][: max(20, (max_users or 10**9) // 10)][:300]
     say(f"content rows of {len(users) + len(held_out)} shoppers")
-    shelf = shelf_of(bundle, tokenizer, [*users, *held_out], encoder, cache_dir, say)
     narratives = list(bundle.store.narratives())
+    learners = frozenset(users)
+    learned_from = [narrative for narrative in narratives if narrative.user_id in learners]
+    shelf = shelf_of(bundle, tokenizer, [*users, *held_out], encoder, cache_dir, say, told=learned_from)
     train_shelf, valid_shelf = shelf.of(users), shelf.of(held_out)
     examples = narrative_examples(train_shelf, tokenizer, narratives)
     if not examples:
@@ -102,10 +105,11 @@ def shelf_of(
     say: Callable[[str], None],
     *,
     without: frozenset[str] = frozenset(),
+    told: Sequence[Narrative] = (),
 ) -> Shelf:
     """The bundle's store with all rows that training needs; those of ``users`` are kept in ``cache_dir``.
 
-    Purchases of items in ``without`` are taken out of the histories, and users left with hardly any as well.
+    ``told``: the narratives that may be learned from. Purchases of items in ``without`` are taken out of the histories, and users left with hardly any as well.
     """
     last = [0.0]
 
@@ -129,7 +133,7 @@ def shelf_of(
         content,
         bundle.item_content,
         (bundle.item_factors / bundle.norm).astype(np.float32),
-        [item_words(tokenizer, item) for item in bundle.store.items.values()],
+        soft_words(tokenizer, bundle.store, told),
     )
 
 
@@ -153,14 +157,17 @@ def draw(
             continue
         example = next(reading if rng.random() < settings.reading_share else narratives)
         lot = rng.random()
-        signals: Signals = "fused"
-        if lot < settings.content_only:
-            signals = "content"
-        elif lot < settings.content_only + settings.cf_only:
-            signals, example = "cf", example.seen_by_cf()
-        elif lot < settings.content_only + settings.cf_only + settings.blind_target:
+        signals = signals_by(lot, settings)
+        if signals == "cf" or 0 <= lot - settings.content_only - settings.cf_only < settings.blind_target:
             example = example.seen_by_cf()
         yield shelf, example, signals
+
+
+def signals_by(lot: float, settings: Settings) -> Signals:
+    """What an example may be seen by: one signal alone in the settings' shares, by a ``lot`` from 0 to 1."""
+    if lot < settings.content_only:
+        return "content"
+    return "cf" if lot < settings.content_only + settings.cf_only else "fused"
 
 
 def _in_turn(examples: list[Example], rng: random.Random) -> Iterator[Example]:

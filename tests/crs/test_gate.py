@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from crs.narrator.claims import CLAIM_KINDS, TABLE
 from crs.narrator.evidence import Evidence, StoreWords
-from crs.narrator.gate import check, loops
+from crs.narrator.gate import check, is_finished, loops
 from crs.narrator.sentence import sentences
 from knowledge.store import Store
 from knowledge.types import MAX_HISTORY, Item, Task
@@ -171,7 +171,7 @@ def test_a_false_sentence_is_caught_as_its_kind(kind: str, evidence: Evidence, t
 
 
 def test_every_kind_of_claim_is_tested() -> None:
-    assert {kind for kind, _, _ in FALSE} | {"loop"} == set(CLAIM_KINDS)
+    assert {kind for kind, _, _ in FALSE} | {"loop", "ending"} == set(CLAIM_KINDS)
 
 
 def test_a_claim_says_what_was_said() -> None:
@@ -299,11 +299,27 @@ def test_reference_narratives_pass(demo_store: Store) -> None:
             claims = check(sentence, evidence)
             checked.update(claim.kind for claim in claims)
             n += 1
-            if loops(sentence, told) or not all(claim.holds for claim in claims):
+            finished = is_finished(sentence, narrative.task)
+            if loops(sentence, told) or not finished or not all(claim.holds for claim in claims):
                 rejected.append(sentence)
             told += f" {sentence}"
     assert len(rejected) < 0.002 * n, rejected
-    assert n > 1000 and set(checked) >= set(CLAIM_KINDS) - {"loop", "number", "size", "hindsight"}
+    assert n > 1000 and set(checked) >= set(CLAIM_KINDS) - {"loop", "ending", "number", "size", "hindsight"}
+
+
+@pytest.mark.parametrize(
+    ("sentence", "task", "finished"),
+    [
+        ("They bought the [1] kettle.", "user_summary_brief", True),
+        ("They bought the", "user_summary_brief", False),
+        ("Why wait?", "product_endorsement", True),
+        ('It is sold as "soft".', "product_endorsement", True),
+        ('It is sold as "soft."', "product_endorsement", True),
+        ("Practical Tea Lover", "user_profile", True),
+    ],
+)
+def test_a_sentence_is_finished_at_its_mark(sentence: str, task: Task, finished: bool) -> None:
+    assert is_finished(sentence, task) == finished
 
 
 def test_planted_faults_are_caught(demo_store: Store) -> None:
@@ -315,7 +331,7 @@ def test_planted_faults_are_caught(demo_store: Store) -> None:
             for kind, false in planted(sentence, evidence, demo_store, rng).items():
                 n[kind] += 1
                 caught[kind] += bool(wrong(false, evidence))
-    assert set(n) == set(CLAIM_KINDS) - {"loop", "number", "size"}
+    assert set(n) == set(CLAIM_KINDS) - {"loop", "ending", "number", "size"}
     for kind in n:
         assert caught[kind] >= 0.97 * n[kind], (kind, caught[kind], n[kind])
 

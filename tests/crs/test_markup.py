@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -36,6 +36,8 @@ from crs.narrator.tally import (
     MARKS,
     MATCHING,
     N_DEPARTMENTS,
+    NEED,
+    NEEDING,
     PURPOSES,
     STRICT,
     TALLY_SLOTS,
@@ -190,6 +192,18 @@ def test_looks_of_a_purchase_are_slots_before_its_pointer(
 
 
 @pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("They own an [color] [1] kettle.", "They own a sage green [1] kettle."),
+        ("A [material] [2] rake.", "An ash wood [2] rake."),
+        ("Take a [color] [material] [loved] [4] tent.", "Take an orange ripstop nylon [4] tent."),
+    ],
+)
+def test_the_article_suits_the_look_of_a_purchase(said: str, shown: str) -> None:
+    assert Markup(SHOPPER).render(said) == shown
+
+
+@pytest.mark.parametrize(
     "said",
     ["[color] [material] [loved] [1]", "[loved] [color] [material] [1]", "[color] [loved] [material] [1]"],
 )
@@ -248,7 +262,7 @@ def test_sayable_is_what_something_stands_behind() -> None:
     every = set(MARKUP)
     assert every - Markup(SHOPPER).sayable == {
         "[noun]", "[brand]", "[price]", "[feature1]", "[feature2]", "[feature3]", MATCHING, GENEROUS,
-        *PURPOSES, *GAINS, AIMS[2], AIMINGS[2], FOR_AIMS[2],
+        *PURPOSES, *GAINS, AIMS[2], AIMINGS[2], FOR_AIMS[2], NEED, NEEDING,
     }  # fmt: skip
     assert every - Markup(OFFER).sayable == {
         "[brand]", "[feature2]", "[feature3]", GENEROUS, *AIMS, *AIMINGS, *FOR_AIMS,
@@ -273,9 +287,28 @@ def test_what_purchases_are_for_is_told_by_the_needs_they_answer(written: str, t
     assert Markup(SHOPPER).render(written) == told
 
 
-def test_why_a_target_is_bought_is_left_to_the_narrator() -> None:
-    need = Markup(SHOPPER).tally.needs[0]
-    assert need.to in Markup(OFFER).write(f"They want to {need.to}, hence the [1] kettle.")
+@pytest.mark.parametrize(
+    ("written", "form"),
+    [
+        ("They bought the [target] [noun] to [need] {}.", str),
+        ("[need] {} is what it is for.", lambda to: to[:1].upper() + to[1:]),
+        ("With [needing] {}, the [target] [noun] helps.", gerund),
+        ("[needing] {} takes a [target] [noun].", lambda to: gerund(to)[:1].upper() + gerund(to)[1:]),
+    ],
+)
+def test_why_a_target_is_bought_is_spelt_out_behind_its_mark(
+    written: str, form: Callable[[str], str]
+) -> None:
+    need = next(need for told in WORDS.needs for need in told if "teapot" in need.kinds)
+    written = written.format(form(need.to))
+    told = Markup(OFFER).render(written)
+    assert told == written.replace("[need] ", "").replace("[needing] ", "").replace("[noun]", "teapot")
+    assert Markup(OFFER).write(told) == written
+
+
+def test_a_need_that_the_target_does_not_answer_gets_no_mark() -> None:
+    need = next(need for told in WORDS.needs for need in told if "teapot" not in need.kinds)
+    assert "[need]" not in Markup(OFFER).write(f"They bought the [target] teapot to {need.to}.")
 
 
 def test_any_purpose_and_gain_of_the_targets_kind_becomes_its_slot() -> None:

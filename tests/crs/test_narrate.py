@@ -60,9 +60,11 @@ class Desk:
         )
         self.narrator = Narrator(self.model, tokenizer, soft_tokens, words=words, gated=gated)
 
-    def tell(self, *, stop: threading.Event | None = None, seed: int = 0) -> NarrationStream:
+    def tell(
+        self, task: Task = "user_summary_brief", *, stop: threading.Event | None = None, seed: int = 0
+    ) -> NarrationStream:
         rows = np.zeros((2, 512), dtype=np.float32)
-        return self.narrator.narrate(rows, "user_summary_brief", history=HISTORY, seed=seed, stop=stop)
+        return self.narrator.narrate(rows, task, history=HISTORY, seed=seed, stop=stop)
 
     def pitch(self) -> NarrationStream:
         rows = np.zeros((3, 512), dtype=np.float32)
@@ -370,11 +372,11 @@ def test_the_length_limit_drops_half_a_sentence(
     assert stream.result.tokens < limit
 
 
-def test_half_a_sentence_is_kept_where_it_is_all_there_is(
+def test_without_the_gate_half_a_sentence_is_kept_where_it_is_all_there_is(
     tokenizer: NarratorTokenizer, soft_tokens: SoftTokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(MAX_TOKENS, "user_summary_brief", len(tokenizer.encode("She bought a")))
-    stream = Desk(tokenizer, soft_tokens, ["She bought a teapot."]).tell()
+    stream = Desk(tokenizer, soft_tokens, ["She bought a teapot."], gated=False).tell()
     assert spelled(stream) == "She bought a"
     assert stream.result.cut
 
@@ -400,11 +402,20 @@ def test_the_context_is_a_limit_too(tokenizer: NarratorTokenizer, soft_tokens: S
     assert stream.result.cut
 
 
-def test_a_narrative_without_full_stop_is_whole(
+def test_a_sentence_that_breaks_off_is_drawn_again(
     tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
 ) -> None:
-    stream = Desk(tokenizer, soft_tokens, ["tea, teapot, kettle"]).tell()
-    assert spelled(stream) == "tea, teapot, kettle"
+    stream = Desk(tokenizer, soft_tokens, ["They bought the", "They love tea."]).tell()
+    assert spelled(stream) == "They love tea."
+    assert stream.result.rejected == {"ending": 1}
+    assert not stream.result.cut
+
+
+def test_the_title_of_a_profile_needs_no_full_stop(
+    tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
+) -> None:
+    stream = Desk(tokenizer, soft_tokens, ["Practical Tea Lover"]).tell("user_profile")
+    assert spelled(stream) == "Practical Tea Lover"
     assert not stream.result.cut
 
 

@@ -79,6 +79,22 @@ def test_articles_suit_what_is_filled_in(said: str, shown: str) -> None:
     assert fill(said, quotable(urn)) == shown
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("It also [feature1].", 'It also is listed as "soft".'),
+        ("It [feature1] and [feature2].", 'It is listed as "soft" and is sold as "big".'),
+        ("These [feature2].", 'These are sold as "big".'),
+        ("They also [feature2] and [feature3].", 'They also are sold as "big" and hold tea.'),
+        ("The [target] pens [feature1].", 'The [target] pens are listed as "soft".'),
+        ("This pit [feature2].", 'This pit is sold as "big".'),
+    ],
+)
+def test_a_quote_agrees_with_the_pronoun_it_is_said_of(said: str, shown: str) -> None:
+    facts = {"[feature1]": 'are listed as "soft"', "[feature2]": 'is sold as "big"', "[feature3]": "hold tea"}
+    assert fill(said, facts) == shown
+
+
 def test_what_is_not_listed_vanishes() -> None:
     assert fill("by [brand].", quotable(Item("i", "Pen"))) == "by ."
     assert fill("[noun]", {}) == ""

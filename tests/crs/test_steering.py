@@ -104,6 +104,29 @@ def test_the_likeliest_is_passed_over_where_it_may_not_come() -> None:
     assert got == [LOVED, TWO, SLOT, N_TOY - 1, STOP, SLOT, N_TOY - 1]
 
 
+@pytest.mark.parametrize(
+    ("drawn", "only"),
+    [
+        ((LOVED,), {7, 8}),
+        ((LOVED, 7), {8, 10}),  # two phrases begin alike
+        ((LOVED, 7, 10), {11}),
+        ((LOVED, 7, 10, 11), None),  # the phrase is said
+        ((LOVED, 7, 8), None),  # the shorter of two ends what is forced
+        ((LOVED, 8), None),
+        ((LOVED, 8, LOVED), {7, 8}),
+        ((7,), None),  # without its mark it is a word like others
+    ],
+)
+def test_behind_a_mark_of_phrases_one_of_them_is_spelt_out(
+    drawn: Sequence[int], only: set[int] | None
+) -> None:
+    phrases = frozenset({(7, 8), (7, 8, 9), (7, 10, 11), (8,)})
+    steering = Steering(Constraints(phrases={LOVED: phrases}))
+    for token in drawn:
+        steering.take(token)
+    assert steering.only == only
+
+
 def test_a_mark_with_nothing_to_follow_is_told() -> None:
     sampler = Sampler(HOT, Constraints(banned=frozenset({1}), after={0: frozenset({1})}))
     sampler.pick(np.array([9, -9e9, -9e9], dtype=np.float32))
@@ -267,6 +290,20 @@ def test_a_purchase_and_a_count_come_once_a_sentence(tokenizer: NarratorTokenize
     assert text.startswith("[loved] [1], [loved] [3],")  # of the third time neither is left
     assert first.count("[loved]") == 2 and first.count("[1]") == 1 and first.count("[count]") == 1
     assert text.endswith("[loved] [1] [count]")
+
+
+def test_what_a_target_is_needed_for_can_only_be_what_its_kind_answers(tokenizer: NarratorTokenizer) -> None:
+    target = product("kettle", "red", "steel", "Kitchen", 5.0)
+    evidence = Evidence([], "purchase_reason", target, words=StoreWords.of([target]))
+    needs = {need.to for together in evidence.words.needs for need in together if "kettle" in need.kinds}
+    wish = tokenizer.encode(
+        "[need] zzz zzz zzz zzz zzz zzz zzz zzz zzz zzz zzz zzz zzz zzz zzz zzz zzz zzz zzz."
+    )
+    model = FakeLanguageModel(n_vocab=tokenizer.n_vocab, eos_id=tokenizer.eos_id, replies=[wish])
+    prompt = [np.array([tokenizer.bos_id], dtype=np.int32)]
+    drawn = list(model.generate(prompt, HOT, constraints=tokenizer.constraints(evidence)))
+    said = Markup(evidence).render(tokenizer.decode(drawn)).lower()
+    assert len(needs) > 1 and any(said.startswith(need) for need in needs), said
 
 
 def test_constraints_name_what_stands_behind_each_mark(tokenizer: NarratorTokenizer) -> None:

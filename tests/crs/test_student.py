@@ -19,13 +19,13 @@ from crs.training.examples import (
     Example,
     Shelf,
     description,
-    item_words,
     narrative_examples,
     reading_examples,
 )
 from crs.training.muon import Muon
 from crs.training.reading import reading_report
 from crs.training.student import Shape, Student
+from crs.training.words import item_words
 from knowledge.store import Store
 from knowledge.types import Interaction, Item
 from tests.conftest import WordEncoder

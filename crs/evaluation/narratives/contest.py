@@ -176,14 +176,16 @@ class Ring:
 
     def _in_common(self, known: Sequence[Reference]) -> tuple[NarratorTokenizer, Shelf]:
         if self._common is None:
-            from crs.training.examples import Shelf, item_words
+            from crs.training.examples import Shelf
+            from crs.training.words import soft_words
 
             self._folder.mkdir(parents=True, exist_ok=True)
             tokenizer = self._tokenizer(known)
-            items = self._benchmark.store.items.values()
+            store = self._benchmark.store
+            words = soft_words(tokenizer, store, [reference.narrative for reference in known])
             shelf = Shelf(
-                self._benchmark.store, self._content.histories, self._content.purchases, self._content.items,
-                self._cases.factors, [item_words(tokenizer, item) for item in items],
+                store, self._content.histories, self._content.purchases, self._content.items,
+                self._cases.factors, words,
             )  # fmt: skip
             self._common = tokenizer, shelf
         return self._common

@@ -31,7 +31,10 @@ class Checked:
     n_wrong_sentences: int = 0
 
     def add(self, text: str, evidence: Evidence) -> None:
-        """Check ``text`` sentence by sentence, as the gate does; that none is a loop or broken off counts as a claim."""
+        """Check ``text`` sentence by sentence, as the gate does.
+
+        That a sentence is no loop and does not break off counts as a claim of each.
+        """
         told = ""
         for sentence in sentences(text):
             claims = check(sentence, evidence)

@@ -109,7 +109,8 @@ def shelf_of(
 ) -> Shelf:
     """The bundle's store with all rows that training needs; those of ``users`` are kept in ``cache_dir``.
 
-    ``told``: the narratives that may be learned from. Purchases of items in ``without`` are taken out of the histories, and users left with hardly any as well.
+    ``told``: the narratives that may be learned from. Purchases of items in ``without`` are taken out of
+    the histories, and users left with hardly any as well.
     """
     last = [0.0]
 

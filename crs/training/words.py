@@ -1,4 +1,4 @@
-"""The words that a soft token is to tell: those of its listing, and those that only narratives have for it."""
+"""The words that a soft token is to tell: those of its listing, and those that narratives use."""
 
 from __future__ import annotations
 

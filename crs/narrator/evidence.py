@@ -33,7 +33,7 @@ class StoreWords:
     in singular and plural. ``brands`` and ``features`` are filed under their first and their first two
     words, the longest first. ``departments``: what goods are called -> the department they are sold in.
     ``kinds``: what is known of the store's kinds beyond their listings; ``needs`` that they answer,
-    by the sort of shopper who has them.
+    by the sort of shopper who has them; ``circles``: how those are spoken of that shoppers buy together in.
     """
 
     looks: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -43,6 +43,7 @@ class StoreWords:
     departments: Mapping[str, str] = field(default_factory=dict)
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     needs: tuple[tuple[Need, ...], ...] = ()
+    circles: tuple[str, ...] = ()
 
     @functools.cached_property
     def uses(self) -> dict[str, frozenset[str]]:
@@ -67,6 +68,11 @@ class StoreWords:
         for phrase in self.uses:
             filed.setdefault(tuple(phrase.split()[:2]), set()).add(phrase)
         return {first: _longest_first(phrases) for first, phrases in filed.items()}
+
+    @functools.cached_property
+    def circle_pattern(self) -> re.Pattern[str]:
+        """Finds what is said of a circle; nothing where none is known."""
+        return re.compile("|".join(map(re.escape, self.circles)) or r"(?!)")
 
     @functools.cached_property
     def look_ends(self) -> frozenset[str]:
@@ -104,6 +110,7 @@ class StoreWords:
             departments=_department_phrases(departments - {""}),
             kinds=(kinds := {name: kind for name, kind in load_words().kinds.items() if name in nouns}),
             needs=tuple(persona.needs for persona in load_words().personas) if kinds else (),
+            circles=_circle_phrases() if kinds else (),
         )
 
 
@@ -233,6 +240,13 @@ def is_name(brand: str) -> bool:
 
 def _longest_first(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(texts, key=lambda text: (-len(text), text)))
+
+
+def _circle_phrases() -> tuple[str, ...]:
+    """What tells one circle from another in each way to speak of it, the longest first."""
+    circles = load_words().circles
+    phrases = [phrase for circle in circles for phrase in (circle.to, circle.list_name, circle.group)]
+    return _longest_first({phrase.removeprefix("the ") for phrase in phrases})
 
 
 def _department_phrases(departments: Iterable[str]) -> dict[str, str]:

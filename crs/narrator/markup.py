@@ -19,10 +19,13 @@ from crs.narrator.sentence import MARK, POINTER, Mention, Sentence, read, senten
 from crs.narrator.tally import (
     AIMINGS,
     AIMS,
+    CIRCLE,
     FOR_AIMS,
     GAINS,
     GOODS,
     MARKS,
+    NEED,
+    NEEDING,
     PURPOSES,
     TALLY_SLOTS,
     Tally,
@@ -149,13 +152,15 @@ class Markup:
         target = self.evidence.target
         kind = self.evidence.words.kinds.get(target.kind or "") if target else None
         rooms = [(kind.purposes, list(PURPOSES)), (kind.gains, list(GAINS))] if kind else []
+        for found in self.evidence.words.circle_pattern.finditer(sentence.skeleton if target else ""):
+            edits[found.start(), found.start()] = f"{CIRCLE} "
         for _, start in phrases(sentence, self.evidence.words.use_phrases):
             for told, slots in rooms:
                 said = _said_at(start, sentence, told)
                 if said and slots:
                     edits[start, start + len(said)] = slots.pop(0)
-            for mark, needs in self.tally.phrases.items():
-                if sentence.skeleton.startswith(needs, start):
+            for mark in (NEED, NEEDING):
+                if sentence.skeleton.startswith(self.tally.phrases.get(mark, ()), start):
                     edits[start, start] = f"{mark} "
             for i, need in enumerate(self.tally.needs):
                 for text, slot in ((need.to, AIMS[i]), (gerund(need.to), AIMINGS[i])):

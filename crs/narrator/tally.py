@@ -3,7 +3,8 @@
 Soft tokens tell what a purchase is. How many there are, which were loved and which came last a small narrator
 looks up badly. So it never spells such things: it says a slot ("[count] purchases") that is filled in, or a
 mark before a pointer ("the [loved] [3] kettle") behind which only purchases can stand of which it is true.
-Why a target was bought it is to read; behind "[need]" it spells out one of the needs that such things answer.
+Why a target was bought it is to read; behind "[need]" it spells out one of the needs that such things answer,
+behind "[circle]" one of the circles that shoppers buy together in.
 """
 
 from __future__ import annotations
@@ -36,12 +37,11 @@ POINTER_MARKS = (
 )  # fmt: skip
 GENEROUS, FAIR, STRICT = "[generous]", "[fair]", "[strict]"  # before words on how the shopper gives stars
 RATING_MARKS = (GENEROUS, FAIR, STRICT)
-NEED, NEEDING = (
-    "[need]",
-    "[needing]",
-)  # before what the target is needed for: "keep a garden", "keeping a garden"
-PHRASE_MARKS = (NEED, NEEDING)
-MARKS = (*POINTER_MARKS, *RATING_MARKS, *PHRASE_MARKS)
+# Before why the target was bought: "keep a garden", "keeping a garden".
+NEED, NEEDING = "[need]", "[needing]"
+CIRCLE = "[circle]"  # before the circle of shoppers that it was bought for: "the [circle] Otter scouts"
+REASON_MARKS = (NEED, NEEDING, CIRCLE)
+MARKS = (*POINTER_MARKS, *RATING_MARKS, *REASON_MARKS)
 
 # Stars of a purchase, from and to; then those that a shopper gives on average, whose bounds overlap.
 STARS = {LOVED: (5.0, 5.0), LIKED: (4.0, 5.0), ENJOYED: (3.0, 5.0), DISLIKED: (1.0, 2.0)}
@@ -143,10 +143,11 @@ def _needs(evidence: Evidence) -> tuple[Need, ...]:
 
 
 def _reasons(evidence: Evidence) -> dict[str, tuple[str, ...]]:
-    """The needs that the target's kind answers, also as a sentence may open with them."""
+    """The needs that the target's kind answers, also as a sentence may open with them, and all circles."""
     kind = evidence.target.kind if evidence.target else None
     needs = [need.to for together in evidence.words.needs for need in together if kind in need.kinds]
-    forms = {NEED: needs, NEEDING: [gerund(need) for need in needs]}
+    circles = evidence.words.circles if evidence.target else ()
+    forms = {NEED: needs, NEEDING: [gerund(need) for need in needs], CIRCLE: circles}
     return {
         mark: tuple(form for text in texts for form in (text, text[:1].upper() + text[1:]))
         for mark, texts in forms.items()

@@ -12,7 +12,7 @@ import numpy as np
 from crs.narrator.evidence import Evidence
 from crs.narrator.markup import MARKUP, Markup
 from crs.narrator.sampling import Constraints
-from crs.narrator.tally import GAINS, PURPOSES, TALLY_SLOTS
+from crs.narrator.tally import GAINS, PURPOSES, REASON_MARKS, TALLY_SLOTS
 from knowledge.errors import ModelError
 from knowledge.types import MAX_HISTORY, TARGET_POINTER, TASKS, Task, pointer
 
@@ -53,6 +53,7 @@ class NarratorTokenizer:
         self.head = np.asarray([self.bos_id], dtype=np.int32)
         self.pointer_ids = frozenset(self._pointer_of)
         self.repeatable = frozenset(self._spelt)
+        self.reason_ids = [self._markup_ids[mark] for mark in REASON_MARKS]
         self.pointer_ends = self.pointer_ids - {self.target_id}
 
     @classmethod
@@ -152,13 +153,17 @@ class NarratorTokenizer:
                 for mark, positions in markup.tally.marks.items()
             },
             phrases={
-                self._markup_ids[mark]: frozenset(tuple(self.encode(" " + phrase)) for phrase in phrases)
+                self._markup_ids[mark]: frozenset(map(self._behind_a_mark, phrases))
                 for mark, phrases in markup.tally.phrases.items()
             },
             once=self.pointer_ends | {self._markup_ids[slot] for slot in TALLY_SLOTS},
             stops=self._stops,
             single=frozenset(self._markup_ids[slot] for slot in (*PURPOSES, *GAINS)),
         )
+
+    @functools.cache  # noqa: B019 - the phrases of a store are some hundred, the tokenizer lives with it
+    def _behind_a_mark(self, phrase: str) -> tuple[int, ...]:
+        return tuple(self.encode(" " + phrase))
 
     @functools.cached_property
     def _stops(self) -> frozenset[int]:

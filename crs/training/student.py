@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ALIKE = 0.05  # standard deviation of the weights that look for positions alike; it suits a width of 256
 QUIET = 0.05  # standard deviation of logits over that of a hidden unit, where speech starts
+APART = 0.3  # noise of marks that start out as the target's pointer, over what they share with it
 N_HIDDEN = 512  # the adapter's width
 
 
@@ -61,6 +62,7 @@ class Student(nn.Module):
     """Language model and adapter together; ``token_losses`` of a batch is all that training asks of it."""
 
     pointer_ids: torch.Tensor  # (51,), the target's first
+    reason_ids: torch.Tensor  # marks behind which it says why the target was bought
 
     def __init__(self, shape: Shape, tokenizer: NarratorTokenizer, adapter: AdapterKind = "mlp") -> None:
         from transformers import LlamaForCausalLM
@@ -76,6 +78,7 @@ class Student(nn.Module):
         self.adapter = build_adapter(adapter, shape.hidden, N_HIDDEN)
         pointers = [tokenizer.pointer_id(position) for position in range(MAX_HISTORY + 1)]
         self.register_buffer("pointer_ids", torch.tensor(pointers), persistent=False)
+        self.register_buffer("reason_ids", torch.tensor(tokenizer.reason_ids), persistent=False)
 
     @property
     def embedding(self) -> torch.Tensor:
@@ -99,6 +102,9 @@ class Student(nn.Module):
             self.llm.model.norm.weight.fill_(QUIET / float(self.embedding.std()))
             pointers = torch.randn(len(self.pointer_ids), self.embedding.shape[1])
             self.embedding[self.pointer_ids] = pointers * scale
+            # Why the target was bought is read where the target is.
+            noise = torch.randn(len(self.reason_ids), self.embedding.shape[1])
+            self.embedding[self.reason_ids] = (pointers[0] + APART * noise) * scale
 
     def soft_rows(
         self,

@@ -18,6 +18,7 @@ from crs.narrator.tally import (
     AIMINGS,
     AIMS,
     CHEAPEST,
+    CIRCLE,
     COUNT,
     DEAREST,
     DISLIKED,
@@ -262,7 +263,7 @@ def test_sayable_is_what_something_stands_behind() -> None:
     every = set(MARKUP)
     assert every - Markup(SHOPPER).sayable == {
         "[noun]", "[brand]", "[price]", "[feature1]", "[feature2]", "[feature3]", MATCHING, GENEROUS,
-        *PURPOSES, *GAINS, AIMS[2], AIMINGS[2], FOR_AIMS[2], NEED, NEEDING,
+        *PURPOSES, *GAINS, AIMS[2], AIMINGS[2], FOR_AIMS[2], NEED, NEEDING, CIRCLE,
     }  # fmt: skip
     assert every - Markup(OFFER).sayable == {
         "[brand]", "[feature2]", "[feature3]", GENEROUS, *AIMS, *AIMINGS, *FOR_AIMS,
@@ -304,6 +305,22 @@ def test_why_a_target_is_bought_is_spelt_out_behind_its_mark(
     told = Markup(OFFER).render(written)
     assert told == written.replace("[need] ", "").replace("[needing] ", "").replace("[noun]", "teapot")
     assert Markup(OFFER).write(told) == written
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "They bought the [target] [noun] to [circle] get ready for the Otter scouts' summer camp.",
+        "Bought for the [circle] Otter scouts' summer camp list.",
+        "As a member of the [circle] Otter scouts, they chose the [target] [noun].",
+        "The [circle] parents at Alder Lane school agree.",
+    ],
+)
+def test_the_circle_that_a_target_is_bought_for_is_spelt_out_behind_its_mark(written: str) -> None:
+    told = Markup(OFFER).render(written)
+    assert told == written.replace("[circle] ", "").replace("[noun]", "teapot")
+    assert Markup(OFFER).write(told) == written
+    assert "[circle]" not in Markup(SHOPPER).write(told)  # a summary has no such reason
 
 
 def test_a_need_that_the_target_does_not_answer_gets_no_mark() -> None:

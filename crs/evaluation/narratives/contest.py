@@ -24,7 +24,7 @@ from crs.evaluation.narratives.hidden_reason import alternatives, true_reason_fi
 from crs.evaluation.narratives.nearest import Cases
 from crs.evaluation.narratives.rows import Content, Progress, encode_content, fold_factors, seen
 from crs.narrator.evidence import Evidence, StoreWords
-from crs.narrator.markup import Markup
+from crs.narrator.markup import MARKUP, Markup
 from crs.narrator.narrate import MAX_TOKENS
 from crs.narrator.tokenizer import NarratorTokenizer
 from knowledge.types import SIGNALS, Signals
@@ -91,7 +91,7 @@ def hold_contest(
 ) -> Outcome:
     """Train and let tell, for every fold and signal; what was done before is read from ``cache_dir``."""
     content = encode_content(benchmark, encoder, cache_dir / "content", progress)
-    folder = cache_dir / f"{benchmark.name}-{_fingerprint(benchmark.fingerprint(), asdict(training))}"
+    folder = cache_dir / f"{benchmark.name}-{_fingerprint(benchmark.fingerprint(), asdict(training), MARKUP)}"
     outcome = Outcome(
         [], [], {system: [] for system in SYSTEMS}, {system: [] for system in SYSTEMS},
         {signals: [] for signals in SIGNALS},

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from crs.narrator.language_model import Segment, check_segments
+from crs.narrator.language_model import ANYONE, Caller, Segment, check_patience, check_segments
 from crs.narrator.sampling import Constraints, Sampler, Sampling
 from knowledge.errors import ModelError, NotFoundError
 
@@ -70,11 +70,12 @@ class HfModel:
         *,
         constraints: Constraints | None = None,
         stop: threading.Event | None = None,
+        caller: Caller = ANYONE,
     ) -> Generator[int, None, None]:
-        """See ``LanguageModel.generate``."""
+        """See ``LanguageModel.generate``; whoever comes is served at once, in their own thread."""
         prompt = self._accept(segments)
         n_tokens = min(sampling.max_tokens, self.context_length - sum(map(len, prompt)))
-        return self._tokens(prompt, Sampler(sampling, constraints), n_tokens, stop)
+        return self._tokens(prompt, Sampler(sampling, constraints), n_tokens, stop, caller)
 
     def logits(self, segments: Sequence[Segment]) -> np.ndarray:
         """See ``LanguageModel.logits``."""
@@ -96,12 +97,19 @@ class HfModel:
         )
 
     def _tokens(
-        self, prompt: list[Segment], sampler: Sampler, n_tokens: int, stop: threading.Event | None
+        self,
+        prompt: list[Segment],
+        sampler: Sampler,
+        n_tokens: int,
+        stop: threading.Event | None,
+        caller: Caller,
     ) -> Generator[int, None, None]:
         rows, cache = prompt, None
+        deadline = caller.deadline()
         for _ in range(n_tokens):
             if stop is not None and stop.is_set():
                 return
+            check_patience(deadline)
             logits, cache = self._forward(rows, cache)
             token = sampler.pick(logits)
             if token in self._end_ids:

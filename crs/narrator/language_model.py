@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -17,9 +19,33 @@ import numpy as np
 from crs.narrator.sampling import Constraints, Sampler, Sampling
 from knowledge.errors import ModelError
 
-__all__ = ["FakeLanguageModel", "LanguageModel", "Sampling", "Segment", "check_segments"]
+__all__ = [
+    "ANYONE",
+    "Caller",
+    "FakeLanguageModel",
+    "LanguageModel",
+    "Sampling",
+    "Segment",
+    "check_patience",
+    "check_segments",
+]
 
 Segment = np.ndarray  # int32 (n,) token ids, or float32 (n, embedding_dim) soft rows
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, so that nobody takes all turns, and how many seconds they wait at most (None: forever)."""
+
+    name: str = ""
+    patience_s: float | None = None
+
+    def deadline(self) -> float | None:
+        """When they give up if they begin to wait now, in seconds of `time.monotonic`."""
+        return None if self.patience_s is None else time.monotonic() + self.patience_s
+
+
+ANYONE = Caller()
 
 
 class LanguageModel(Protocol):
@@ -39,11 +65,13 @@ class LanguageModel(Protocol):
         *,
         constraints: Constraints | None = None,
         stop: threading.Event | None = None,
+        caller: Caller = ANYONE,
     ) -> Generator[int, None, None]:
         """Token ids one by one, without the end token; ends at it, at ``max_tokens`` or a full context.
 
         Setting ``stop`` or closing the generator ends it within one token. Raises ModelError at the
-        call when the input is refused, and while iterating when the model fails.
+        call when the input is refused, and while iterating when the model fails or ``caller`` has waited
+        too long; BusyError while iterating when too many others wait.
         """
         ...
 
@@ -54,6 +82,12 @@ class LanguageModel(Protocol):
     def close(self) -> None:
         """Free what is held; later calls raise ModelError. May be called twice."""
         ...
+
+
+def check_patience(deadline: float | None) -> None:
+    """Raises ModelError once ``deadline`` (seconds of `time.monotonic`) has passed."""
+    if deadline is not None and time.monotonic() > deadline:
+        raise ModelError("the narrator had no time left for this answer; ask again when it is less busy")
 
 
 def check_segments(
@@ -136,8 +170,9 @@ class FakeLanguageModel:
         *,
         constraints: Constraints | None = None,
         stop: threading.Event | None = None,
+        caller: Caller = ANYONE,
     ) -> Generator[int, None, None]:
-        """See ``LanguageModel.generate``."""
+        """See ``LanguageModel.generate``; it keeps nobody waiting."""
         prompt = self._accept(segments)
         reply = self._replies.popleft() if self._replies else None
         n_tokens = min(sampling.max_tokens, self.context_length - sum(map(len, prompt)))

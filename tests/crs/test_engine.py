@@ -286,7 +286,7 @@ def test_llama_cpp_keeps_quiet_unless_its_log_is_asked_for(
 ) -> None:
     LlamaCppModel(gguf_path).close()
     assert capfd.readouterr() == ("", "")
-    with caplog.at_level(logging.DEBUG, logger="crs.narrator.engine"):
+    with caplog.at_level(logging.DEBUG, logger="crs.narrator.llama_context"):
         LlamaCppModel(gguf_path).close()
     assert "llama.cpp: " in caplog.text
 

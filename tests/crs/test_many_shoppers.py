@@ -1,0 +1,330 @@
+"""LlamaCppModel with many people at once: batches, lines, deadlines, parking, and their neighbours."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from narrator_folders import CONTEXT_LENGTH, GREEDY, soft_prompt, write_narrator
+
+from crs.narrator.engine import LlamaCppModel
+from crs.narrator.gguf_export import export_gguf
+from crs.narrator.language_model import Caller
+from crs.narrator.prefixes import Held, Parking
+from crs.narrator.sampling import Constraints, Sampling
+from knowledge.errors import BusyError, ModelError
+
+HOT = Sampling(temperature=0.9, top_p=0.95, max_tokens=40)
+
+
+@pytest.fixture(scope="module")
+def gguf_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_narrator(tmp_path_factory.mktemp("many"))
+    export_gguf(folder, folder / "narrator.gguf", "f32")
+    return folder / "narrator.gguf"
+
+
+def open_model(gguf_path: Path, **how: int) -> LlamaCppModel:
+    return LlamaCppModel(gguf_path, n_ctx=CONTEXT_LENGTH, kv_dtype="f32", flash_attn=False, **how)
+
+
+@pytest.fixture(scope="module")
+def model(gguf_path: Path) -> Iterator[LlamaCppModel]:
+    model = open_model(gguf_path, n_seqs=4, max_waiting=20)
+    yield model
+    model.close()
+
+
+def unending(model: LlamaCppModel) -> Constraints:
+    return Constraints(frozenset({model.eos_id}))
+
+
+def all_at_once(model: LlamaCppModel, seeds: range) -> dict[int, list[int]]:
+    """The texts of all seeds, asked for by a thread each at the same moment."""
+    texts: dict[int, list[int]] = {}
+    start = threading.Barrier(len(seeds))
+
+    def ask(seed: int) -> None:
+        start.wait(10)
+        texts[seed] = list(
+            model.generate(soft_prompt(seed), replace(HOT, seed=seed), constraints=unending(model))
+        )
+
+    threads = [threading.Thread(target=ask, args=(seed,)) for seed in seeds]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return texts
+
+
+class TestBatches:
+    def test_everyone_gets_the_text_they_would_get_alone(self, model: LlamaCppModel, gguf_path: Path) -> None:
+        together = all_at_once(model, range(10))
+        lonely = open_model(gguf_path, n_seqs=1)
+        for seed in range(10):
+            alone = lonely.generate(soft_prompt(seed), replace(HOT, seed=seed), constraints=unending(lonely))
+            assert together[seed] == list(alone)
+        lonely.close()
+
+    def test_one_decode_serves_many(self, model: LlamaCppModel, monkeypatch: pytest.MonkeyPatch) -> None:
+        import llama_cpp
+
+        sizes: list[int] = []
+        decode = llama_cpp.llama_decode
+        monkeypatch.setattr(
+            llama_cpp, "llama_decode", lambda ctx, batch: sizes.append(batch.n_tokens) or decode(ctx, batch)
+        )
+        texts = [
+            model.generate(soft_prompt(seed), replace(GREEDY, max_tokens=60), constraints=unending(model))
+            for seed in range(30, 34)
+        ]
+        for text in texts:
+            next(text)
+        for text in texts:
+            list(text)
+        assert sizes.count(4) > 10  # four texts, a token of each
+
+    def test_a_newcomer_need_not_wait_for_a_novel(self, model: LlamaCppModel) -> None:
+        novel = model.generate(soft_prompt(1), replace(GREEDY, max_tokens=600), constraints=unending(model))
+        next(novel)
+        short = list(model.generate(soft_prompt(2), replace(GREEDY, max_tokens=3)))
+        assert len(short) <= 3 and model.load.n_live >= 1
+        novel.close()
+
+    def test_a_text_that_goes_back_to_a_sentence_start_finds_it_read(
+        self, model: LlamaCppModel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import llama_cpp
+
+        neighbour = model.generate(
+            soft_prompt(5), replace(GREEDY, max_tokens=600), constraints=unending(model)
+        )
+        next(neighbour)
+        told = list(
+            model.generate(soft_prompt(6), replace(GREEDY, max_tokens=9), constraints=unending(model))
+        )
+        read: list[int] = []
+        decode = llama_cpp.llama_decode
+        monkeypatch.setattr(
+            llama_cpp, "llama_decode", lambda ctx, batch: read.append(batch.n_tokens) or decode(ctx, batch)
+        )
+        again = [*soft_prompt(6), *(np.array([token], dtype=np.int32) for token in told[:4])]
+        model.logits(again)
+        assert max(read) <= 2  # nothing of the prompt, one kept token's logits beside the neighbour's tokens
+        neighbour.close()
+
+
+class TestTheLine:
+    def test_more_than_may_wait_are_refused(self, gguf_path: Path) -> None:
+        model = open_model(gguf_path, n_seqs=1, max_waiting=2)
+        busy = model.generate(soft_prompt(0), replace(GREEDY, max_tokens=700), constraints=unending(model))
+        next(busy)
+        outcomes: list[object] = []
+
+        def ask() -> None:
+            try:
+                outcomes.append(list(model.generate(soft_prompt(1), GREEDY)))
+            except BusyError as error:
+                outcomes.append(error)
+
+        threads = [threading.Thread(target=ask) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        while len(outcomes) < 3:
+            time.sleep(0.01)
+        assert all(isinstance(each, BusyError) for each in outcomes)
+        assert model.load.n_waiting == 2
+        busy.close()
+        for thread in threads:
+            thread.join(30)
+        assert sum(isinstance(each, list) for each in outcomes) == 2
+        model.close()
+
+    def test_nobody_takes_all_turns(self, gguf_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One caller has asked five times before another asks once; with two rooms that is served next."""
+        import llama_cpp
+
+        model = open_model(gguf_path, n_seqs=2)
+        decode, all_in_line = llama_cpp.llama_decode, threading.Event()
+        ended: list[str] = []
+
+        def ask(name: str, seed: int) -> None:
+            sampling = replace(GREEDY, max_tokens=25)
+            text = model.generate(
+                soft_prompt(seed), sampling, constraints=unending(model), caller=Caller(name)
+            )
+            list(text)
+            ended.append(name)
+
+        first = model.generate(
+            soft_prompt(0),
+            replace(GREEDY, max_tokens=600),
+            constraints=unending(model),
+            caller=Caller("greedy"),
+        )
+        next(first)
+        monkeypatch.setattr(llama_cpp, "llama_decode", lambda *batch: all_in_line.wait(10) and decode(*batch))
+        threads = [threading.Thread(target=ask, args=("greedy", seed)) for seed in range(1, 6)]
+        threads.append(threading.Thread(target=ask, args=("modest", 9)))
+        for n_asked, thread in enumerate(threads):
+            thread.start()
+            while model._requests.qsize() + model.load.n_waiting + model.load.n_live - 1 < n_asked:
+                time.sleep(0.005)
+        all_in_line.set()
+        for thread in threads:
+            thread.join(60)
+        first.close()
+        assert "modest" in ended[:2]
+        model.close()
+
+    def test_a_deadline_ends_a_text_under_way_and_one_in_line(self, gguf_path: Path) -> None:
+        model = open_model(gguf_path, n_seqs=1)
+        long = replace(GREEDY, max_tokens=100_000)
+        slow = model.generate(
+            soft_prompt(0), long, constraints=unending(model), caller=Caller(patience_s=0.001)
+        )
+        with pytest.raises(ModelError, match="no time left"):
+            list(slow)
+        busy = model.generate(soft_prompt(0), replace(GREEDY, max_tokens=700), constraints=unending(model))
+        next(busy)
+        with pytest.raises(ModelError, match="no time left"):
+            list(model.generate(soft_prompt(1), GREEDY, caller=Caller(patience_s=0.001)))
+        busy.close()
+        assert list(model.generate(soft_prompt(1), replace(GREEDY, max_tokens=3)))
+        model.close()
+
+
+class TestNeighbours:
+    def test_a_failed_decode_of_many_costs_nobody_their_text(
+        self, model: LlamaCppModel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import llama_cpp
+
+        alone = {}
+        for seed in range(40, 44):
+            text = model.generate(soft_prompt(seed), replace(HOT, seed=seed), constraints=unending(model))
+            alone[seed] = list(text)
+        decode, failed = llama_cpp.llama_decode, []
+
+        def fails_once(context: object, batch: object) -> int:
+            if batch.n_tokens == 3 and not failed:  # type: ignore[attr-defined]
+                failed.append(True)
+                return -3
+            return int(decode(context, batch))
+
+        monkeypatch.setattr(llama_cpp, "llama_decode", fails_once)
+        assert all_at_once(model, range(40, 44)) == alone
+        assert failed
+
+    def test_rows_gone_bad_end_their_own_text_alone(
+        self, model: LlamaCppModel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        alone = list(model.generate(soft_prompt(50), HOT, constraints=unending(model)))
+        neighbour = model.generate(soft_prompt(50), HOT, constraints=unending(model))
+        text = [next(neighbour)]
+        prompt = soft_prompt(51)
+        prompt[1][2] = np.nan
+        with monkeypatch.context() as patch:  # as if the check at the door had let it pass
+            patch.setattr("crs.narrator.engine.check_segments", lambda segments, **_: segments)
+            with pytest.raises(ModelError, match="not finite"):
+                list(model.generate(prompt, GREEDY))
+        assert text + list(neighbour) == alone
+
+    def test_whoever_leaves_frees_a_room_at_once(self, model: LlamaCppModel) -> None:
+        texts = [
+            model.generate(soft_prompt(seed), replace(GREEDY, max_tokens=600), constraints=unending(model))
+            for seed in range(4)
+        ]
+        for text in texts:
+            next(text)
+        texts[0].close()
+        assert len(list(model.generate(soft_prompt(60), replace(GREEDY, max_tokens=2)))) <= 2
+        for text in texts:
+            text.close()
+
+
+class TestParking:
+    def test_who_comes_back_finds_their_beginning_read(
+        self, gguf_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import llama_cpp
+
+        model = open_model(gguf_path, n_seqs=2)
+        first = model.logits(soft_prompt(0))
+        for seed in range(1, 6):  # take both rooms again and again
+            model.logits(soft_prompt(seed))
+        assert model.load.n_parked >= 3
+        read: list[int] = []
+        decode = llama_cpp.llama_decode
+        monkeypatch.setattr(
+            llama_cpp, "llama_decode", lambda ctx, batch: read.append(batch.n_tokens) or decode(ctx, batch)
+        )
+        np.testing.assert_array_equal(model.logits(soft_prompt(0)), first)
+        assert read == [len(soft_prompt(0)[2])]  # the question alone
+        model.close()
+
+    def test_memory_does_not_grow_beyond_its_budget(self, gguf_path: Path) -> None:
+        budget = 200_000
+        model = open_model(gguf_path, n_seqs=2, parking_bytes=budget)
+        seen = []
+        for seed in range(40):
+            model.logits(soft_prompt(seed))
+            seen.append((model.load.parked_bytes, model.load.n_parked))
+        assert max(n_bytes for n_bytes, _ in seen) <= budget
+        assert seen[-1][1] == seen[-10][1] > 0
+        model.close()
+
+    def test_a_beginning_is_copied_from_whoever_has_it(
+        self, gguf_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import llama_cpp
+
+        model, lonely = open_model(gguf_path, n_seqs=3), open_model(gguf_path, n_seqs=1)
+        prompt = soft_prompt(7)
+        longer = [*prompt, *(np.array([token], dtype=np.int32) for token in (5, 6, 7))]
+        expected = lonely.logits([*prompt[:2], prompt[2][:3]])
+        told = model.generate(longer, replace(GREEDY, max_tokens=200), constraints=unending(model))
+        next(told)
+        read: list[int] = []
+        decode = llama_cpp.llama_decode
+        monkeypatch.setattr(
+            llama_cpp, "llama_decode", lambda ctx, batch: read.append(batch.n_tokens) or decode(ctx, batch)
+        )
+        np.testing.assert_array_equal(model.logits([*prompt[:2], prompt[2][:3]]), expected)
+        told.close()
+        assert len(prompt[1]) not in read  # the soft rows were not read again
+        model.close()
+        lonely.close()
+
+
+def held(*batches: list[int]) -> Held:
+    text = Held()
+    for batch in batches:
+        text.add(np.array(batch, dtype=np.int32))
+    return text
+
+
+def test_the_least_recently_parked_goes_first() -> None:
+    parking = Parking(10)
+    one, two, three = held([1], [2]), held([1], [3]), held([4])
+    parking.park(one, b"1234")
+    parking.park(two, b"1234")
+    parking.park(one, b"4321")
+    parking.park(three, b"1234")
+    assert len(parking) == 2 and parking.n_bytes == 8
+    assert parking.nearest(two.keys)[0] == 1  # only what it has in common with the first
+    n, parked = parking.nearest(one.keys)
+    assert n == 2 and parked is not None and parking.take(parked) == b"4321"
+    assert parking.nearest(one.keys) == (0, None) and parking.n_bytes == 4
+
+
+def test_what_is_larger_than_the_budget_is_not_parked() -> None:
+    parking = Parking(3)
+    parking.park(held([1]), b"1234")
+    assert len(parking) == 0 == parking.n_bytes

@@ -12,6 +12,7 @@ import numpy as np
 
 from crs.bundle import Bundle
 from crs.content import Encoder, KeptEncoder, TextEncoder
+from crs.narrator.language_model import Caller
 from crs.recommender import Recommender, color_of
 from crs.storyteller import Storyteller
 from crs.versions import default_data_dir, open_in_use
@@ -129,7 +130,9 @@ class Shop:
         stop: threading.Event | None = None,
     ) -> NarrationStream:
         """See `Storyteller.narrate`."""
-        return self.storyteller.narrate(person.history, task, target_id, seed=seed, stop=stop)
+        return self.storyteller.narrate(
+            person.history, task, target_id, seed=seed, stop=stop, caller=Caller(person.user_id)
+        )
 
     def taste(self, history: Sequence[Interaction]) -> np.ndarray:
         """Unit mean of what the purchases' listings say, float32 (384,); zeros without purchases."""

@@ -11,6 +11,7 @@ from crs.bundle import Bundle
 from crs.content import TextEncoder
 from crs.narrator.evidence import REASONS as REASONS
 from crs.narrator.evidence import StoreWords
+from crs.narrator.language_model import ANYONE, Caller
 from crs.rows import FusedRows
 from knowledge.errors import BundleError, InputError, NotFoundError, RaconteurError
 from knowledge.types import MAX_HISTORY, TARGET_TASKS, TASKS, Interaction, Item, Task
@@ -97,6 +98,7 @@ class Storyteller:
         *,
         seed: int = 0,
         stop: threading.Event | None = None,
+        caller: Caller = ANYONE,
     ) -> NarrationStream:
         """Pieces of the narrative as they come; the stream's ``result`` is set once it ends.
 
@@ -106,7 +108,7 @@ class Storyteller:
         target = self._target(task, target_id)
         if target is not None and task in REASONS:
             history = before_purchase(history, target.item_id)
-        return self.tell(history[-MAX_HISTORY:], task, target, seed=seed, stop=stop)
+        return self.tell(history[-MAX_HISTORY:], task, target, seed=seed, stop=stop, caller=caller)
 
     def tell(
         self,
@@ -116,13 +118,14 @@ class Storyteller:
         *,
         seed: int = 0,
         stop: threading.Event | None = None,
+        caller: Caller = ANYONE,
     ) -> NarrationStream:
         """`narrate` from exactly this history (at most 50 purchases) and target."""
         rows = self._rows.of(history, target)
         items = [self._items[purchase.item_id] for purchase in history]
         stars = [purchase.rating for purchase in history]
         return self._narrator.narrate(
-            rows, task, history=items, target=target, stars=stars, seed=seed, stop=stop
+            rows, task, history=items, target=target, stars=stars, seed=seed, stop=stop, caller=caller
         )
 
     def _target(self, task: Task, target_id: str | None) -> Item | None:

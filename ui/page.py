@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 STORAGE_KEY = "raconteur"
 # Not a secret: browser storage is the reader's own, and the value in it is a random conversation id.
 STORAGE_SALT = "raconteur-page"
-N_SIMULTANEOUS_REPLIES = 8
+N_SIMULTANEOUS_REPLIES = 32  # the narrator tells eight at once, others wait in its line
 
 PROMPT = "What are you looking for?"
 GREETING = "### What shall we talk about?\nPick a shopper, or say you are new, and ask away."

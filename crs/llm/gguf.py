@@ -9,11 +9,13 @@ from crs.llm.chat import Completion, Message, Schema
 from crs.narrator.engine import LlamaCppModel
 from crs.narrator.sampling import Sampling
 
+N_SEQS = 2  # the long context of a judge, times two, is what small machines hold
+
 
 class GgufChat:
     """A language model run on this machine by llama.cpp, as a ``ChatModel`` (chat.py).
 
-    Callers are served one at a time; asking from several threads is allowed and gains nothing.
+    Two callers are served at a time, the same prompt is read once; others wait in line.
     """
 
     def __init__(self, gguf_path: str | Path, *, n_ctx: int = 8192) -> None:
@@ -21,7 +23,7 @@ class GgufChat:
 
         Raises NotFoundError when there is no such file, ModelError when it cannot be opened.
         """
-        self._model = LlamaCppModel(gguf_path, n_ctx=n_ctx)
+        self._model = LlamaCppModel(gguf_path, n_ctx=n_ctx, n_seqs=N_SEQS)
         self.name = self._model.name
 
     def complete(

@@ -16,7 +16,7 @@ from crs.fusion import FUSED_DIM
 from crs.narrator.claims import ClaimKind
 from crs.narrator.evidence import Evidence, StoreWords
 from crs.narrator.gate import POINTER, check, is_finished, loops, position_of
-from crs.narrator.language_model import LanguageModel, Segment
+from crs.narrator.language_model import ANYONE, Caller, LanguageModel, Segment
 from crs.narrator.markup import Markup
 from crs.narrator.plain import plain_statement
 from crs.narrator.prompt import PromptTokenizer, question
@@ -136,6 +136,7 @@ class Narrator:
         stars: Sequence[float | None] = (),
         seed: int = 0,
         stop: threading.Event | None = None,
+        caller: Caller = ANYONE,
     ) -> NarrationStream:
         """Stream a narrative.
 
@@ -153,7 +154,7 @@ class Narrator:
             )
         result: list[Narrated] = []
         evidence = Evidence(list(history), task, target, stars, self._words)
-        return NarrationStream(self._stream(rows, evidence, seed, stop, result), result)
+        return NarrationStream(self._stream(rows, evidence, seed, stop, caller, result), result)
 
     def prompt(self, rows: NDArray[np.float32], evidence: Evidence) -> list[Segment]:
         """``[head][soft rows][question]`` as the language model takes it."""
@@ -171,6 +172,7 @@ class Narrator:
         evidence: Evidence,
         seed: int,
         stop: threading.Event | None,
+        caller: Caller,
         result: list[Narrated],
     ) -> Iterator[Piece]:
         def stopping() -> bool:
@@ -194,6 +196,7 @@ class Narrator:
                 self._draw_sampling(seed + 7919 * n_draws, tries, limit - len(said)),
                 constraints=constraints.going_on(said),
                 stop=stop,
+                caller=caller,
             )
             n_draws += 1
             rejected = False

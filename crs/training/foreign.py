@@ -105,7 +105,7 @@ def _end_ids(model: Any) -> list[int]:
 def _check_gguf(gguf: Path, folder: Path, hidden: int) -> None:
     from crs.narrator.engine import LlamaCppModel
 
-    served = LlamaCppModel(gguf)
+    served = LlamaCppModel(gguf, n_seqs=1)
     served.close()
     if served.embedding_dim != hidden:
         raise ModelError(

@@ -12,7 +12,7 @@ export GRADIO_ANALYTICS_ENABLED := False
 export LANGSMITH_TRACING := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test check bench eval clean
+.PHONY: help setup setup-dev run test check bench soak eval clean
 
 help:  ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,8 +33,11 @@ check: setup-dev  ## ruff and mypy --strict
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
 
-bench: setup  ## measure what is promised: start-up, first words, parts of a turn
-	@set -e; for name in start_up first_words tables; do echo "== $$name"; $(PY) -m benchmarks.$$name; done
+bench: setup  ## measure what is promised: start-up, first words, many shoppers at once
+	@set -e; for name in start_up first_words many_shoppers tables; do echo "== $$name"; $(PY) -m benchmarks.$$name; done
+
+soak: setup  ## sixteen clients at random for ten minutes at one narrator
+	@$(PY) -m benchmarks.soak
 
 eval: setup  ## score the embedded bundle on its held-out shoppers
 	@$(PY) -m crs evaluate bundle

@@ -1,7 +1,7 @@
 """Continuous batching: which text is read, and of which the next token is drawn, step by step.
 
-For the use of the thread that owns the model (engine.py). In every step one newcomer's prompt is read on by
-one batch, and one token is decoded for all texts that are being told, together.
+For the use of the thread that owns the model (engine.py). In every step newcomers' prompts are read, as far
+as others can wait, and one token is decoded for all texts that are being told, together.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from crs.narrator.rooms import Room, Rooms, batches_of
 from crs.narrator.sampling import Sampler
 from knowledge.errors import BusyError, ModelError
 
+READ_AHEAD = 192  # positions of newcomers' prompts from which on the others' next tokens come first
 MAX_REBUILT = 3  # how often a text is read anew because a decode failed
 
 
@@ -140,12 +141,13 @@ class Desk:
             self._waiting.append(request)
 
     def step(self) -> None:
-        """Let newcomers in, read one batch of one prompt, draw one token of every text."""
+        """Let newcomers in, read on in their prompts, draw one token of every text."""
         self._see_off()
         while self._waiting and self._rooms.has_free:
             self._admit(self._next_in_line())
-        reading = next((live for live in self._live if live.unread), None)
-        if reading is not None:
+        n_read = 0
+        while n_read < READ_AHEAD and (reading := next((each for each in self._live if each.unread), None)):
+            n_read += len(reading.unread[0])
             self._read(reading)
         telling = [live for live in self._live if live.token >= 0]
         if telling:

@@ -213,7 +213,7 @@ class TestNeighbours:
         decode, failed = llama_cpp.llama_decode, []
 
         def fails_once(context: object, batch: object) -> int:
-            if batch.n_tokens == 3 and not failed:  # type: ignore[attr-defined]
+            if 2 <= batch.n_tokens <= 4 and not failed:  # type: ignore[attr-defined]
                 failed.append(True)
                 return -3
             return int(decode(context, batch))

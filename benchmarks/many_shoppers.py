@@ -1,0 +1,171 @@
+"""Many people at one narrator: together against one after the other, and what is remembered of them.
+
+python -m benchmarks.many_shoppers [--size 60M]
+
+Promised at 60M, f16, one thread: eight at once 1.5 times the tokens a second, p95 of the first token under a
+quarter of that in line; a second turn four times sooner; whoever is taken up again waits 5 ms for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.models import SIZES, random_gguf
+from benchmarks.soak import resident_mb
+from crs.evaluation.record import write_record
+from crs.narrator.engine import LlamaCppModel
+from crs.narrator.language_model import Caller, Segment
+from crs.narrator.sampling import Constraints, Sampling
+
+OUT = Path("benchmarks/results/many_shoppers.json")
+N_SOFT, N_QUESTION, N_TOKENS = 50, 40, 48
+AT_ONCE = (1, 2, 4, 8, 16)
+N_IN_TURN, N_TURNS = 200, 20
+SAMPLING = Sampling(temperature=0.8, max_tokens=N_TOKENS)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """When one person's tokens came, in seconds since they asked."""
+
+    times: list[float]
+
+
+def main() -> None:
+    """Measure, write the record and print it."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--size", choices=list(SIZES), default="60M")
+    size = parser.parse_args().size
+    with tempfile.TemporaryDirectory() as folder:
+        path = random_gguf(Path(folder), size)
+        figures = {"together": _together(path), "second turn": _second_turn(path), "in turn": _in_turn(path)}
+    write_record(OUT, {"model": f"random {size}", "weights": "f16", "threads": 1}, figures)
+    for part, table in figures.items():
+        for name, values in table.items():
+            print(part, name, *(f"{key} {value:.4g}" for key, value in values.items()), sep="\t")
+
+
+def _prompt(model: LlamaCppModel, person: int, turn: int = 0) -> list[Segment]:
+    """Fifty soft rows of a person and a question of a turn."""
+    rows = np.random.default_rng(person).normal(scale=0.05, size=(N_SOFT, model.embedding_dim))
+    question = np.random.default_rng((person, turn)).integers(2, model.n_vocab, size=N_QUESTION)
+    return [np.array([2], dtype=np.int32), rows.astype(np.float32), question.astype(np.int32)]
+
+
+def _tell(model: LlamaCppModel, person: int) -> Heard:
+    asked = time.perf_counter()
+    unending = Constraints(frozenset({model.eos_id}))
+    text = model.generate(
+        _prompt(model, person),
+        replace(SAMPLING, seed=person),
+        constraints=unending,
+        caller=Caller(str(person)),
+    )
+    return Heard([time.perf_counter() - asked for _ in text])
+
+
+def _together(path: Path) -> dict[str, dict[str, float]]:
+    """For each number of people at once: in one batch, and in a line of one at a time."""
+    found = {}
+    for n in AT_ONCE:
+        batched = _crowd(path, n, n_seqs=8)
+        lined = _crowd(path, n, n_seqs=1)
+        found[f"{n} at once"] = {
+            **batched,
+            **{f"in_line_{name}": value for name, value in lined.items()},
+            "speed_ratio": batched["tokens_per_s"] / lined["tokens_per_s"],
+            "first_p95_ratio": batched["first_p95_ms"] / lined["first_p95_ms"],
+        }
+    return found
+
+
+def _crowd(path: Path, n: int, *, n_seqs: int) -> dict[str, float]:
+    model = LlamaCppModel(path, n_seqs=n_seqs, n_threads=1)
+    _tell(model, 10_000)  # warm
+    heard: list[Heard] = []
+    threads = [
+        threading.Thread(target=lambda person=person: heard.append(_tell(model, person)))
+        for person in range(n)
+    ]
+    started = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    took = time.perf_counter() - started
+    memory = resident_mb()
+    model.close()
+    firsts = sorted(each.times[0] * 1e3 for each in heard)
+    gaps = sorted(gap * 1e3 for each in heard for gap in np.diff(each.times).tolist())
+    return {
+        "tokens_per_s": sum(len(each.times) for each in heard) / took,
+        "first_median_ms": statistics.median(firsts),
+        "first_p95_ms": firsts[min(len(firsts) - 1, int(0.95 * len(firsts)))],
+        "gap_median_ms": statistics.median(gaps),
+        "gap_p95_ms": gaps[int(0.95 * len(gaps))],
+        "memory_mb": memory,
+    }
+
+
+def _second_turn(path: Path) -> dict[str, dict[str, float]]:
+    """First token of a second question, with what was read of the person before and without it."""
+    found = {}
+    model = LlamaCppModel(path, n_seqs=1, n_threads=1, parking_bytes=0)
+    kept, anew = [], []
+    for person in range(N_TURNS):
+        model.logits(_prompt(model, person))
+        kept.append(_ms(model, person, turn=1))
+        model.logits(_prompt(model, person + 1000))  # someone else takes the only room
+        anew.append(_ms(model, person, turn=2))
+    model.close()
+    found["first token"] = {
+        "remembered_median_ms": statistics.median(kept),
+        "anew_median_ms": statistics.median(anew),
+        "ratio": statistics.median(anew) / statistics.median(kept),
+    }
+    return found
+
+
+def _in_turn(path: Path) -> dict[str, dict[str, float]]:
+    """Many people in turn over eight rooms: what it costs to take each up again, and the memory."""
+    model = LlamaCppModel(path, n_seqs=8, n_threads=1, parking_bytes=4 * 2**30)
+    for person in range(N_IN_TURN):
+        model.logits(_prompt(model, person))
+    parked = model.load.n_parked
+    memory_first = resident_mb()
+    resumed = [_ms(model, person, turn=1) for person in range(N_IN_TURN)]
+    memory_then = resident_mb()
+    resident = []
+    for person in range(N_IN_TURN - 8, N_IN_TURN):  # these are still in their rooms
+        resident.append(_ms(model, person, turn=2))
+    figures = {
+        "people": float(N_IN_TURN),
+        "parked": float(parked),
+        "parked_mb": model.load.parked_bytes / 2**20,
+        "resumed_median_ms": statistics.median(resumed),
+        "in_room_median_ms": statistics.median(resident),
+        "resume_cost_ms": statistics.median(resumed) - statistics.median(resident),
+        "memory_mb_first_round": memory_first,
+        "memory_mb_second_round": memory_then,
+    }
+    model.close()
+    return {"eight rooms": figures}
+
+
+def _ms(model: LlamaCppModel, person: int, turn: int) -> float:
+    prompt = _prompt(model, person, turn)
+    started = time.perf_counter()
+    model.logits(prompt)
+    return (time.perf_counter() - started) * 1e3
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Random narrators of a given size, for measuring speed: what they say is noise, what it costs is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from crs.narrator.gguf_export import export_gguf
+from crs.narrator.tokenizer import NarratorTokenizer
+
+# Name -> (width, layers, feed-forward width); heads of 64, a key for two of them.
+SIZES = {"60M": (512, 14, 2048), "135M": (768, 16, 3072)}
+N_VOCAB = 8192
+
+
+def random_gguf(folder: Path, size: str, weights: str = "f16") -> Path:
+    """A GGUF of a random Llama of ``size`` in ``folder``, made once."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    path = folder / f"random-{size}-{weights}.gguf"
+    if path.exists():
+        return path
+    hidden, n_layers, ff = SIZES[size]
+    source = folder / size
+    source.mkdir(parents=True, exist_ok=True)
+    NarratorTokenizer.train(["Purchases tell of a person. " * 9], n_vocab=500).save(source / "tokenizer.json")
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=N_VOCAB,
+        hidden_size=hidden,
+        intermediate_size=ff,
+        num_hidden_layers=n_layers,
+        num_attention_heads=hidden // 64,
+        num_key_value_heads=hidden // 128,
+        head_dim=64,
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+    )
+    LlamaForCausalLM(config).save_pretrained(source)
+    export_gguf(source, path, weights)  # type: ignore[arg-type]
+    return path

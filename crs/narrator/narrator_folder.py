@@ -34,17 +34,21 @@ def open_tokenizer(narrator_dir: Path) -> PromptTokenizer:
 def open_language_model(narrator_dir: Path, cache_dir: Path) -> LanguageModel:
     """The narrator's language model, ready to serve.
 
-    Our own is written to ``cache_dir`` as GGUF at the first use. A foreign one is opened from the GGUF that
-    RACONTEUR_GGUF or ``foreign.json`` names, by transformers where neither does.
+    Our own is written to ``cache_dir`` as GGUF at the first use. A foreign one is that of the vLLM server
+    which RACONTEUR_VLLM names (a URL), else opened from the GGUF that RACONTEUR_GGUF or ``foreign.json``
+    names, by transformers where none does.
     """
     from crs.narrator.engine import LlamaCppModel
     from crs.narrator.gguf_export import cached_gguf
     from crs.narrator.hf_model import HfModel
+    from crs.narrator.vllm_model import VllmModel
 
     if not is_foreign(narrator_dir):
         cache_dir.mkdir(parents=True, exist_ok=True)
         return LlamaCppModel(cached_gguf(narrator_dir, cache_dir))
     model = ForeignModel.read(narrator_dir)
+    if url := os.environ.get("RACONTEUR_VLLM"):
+        return VllmModel(url, model.llm, local_folder(model.llm), end_ids=model.end_ids)
     gguf = os.environ.get("RACONTEUR_GGUF") or model.gguf
     if gguf:
         return LlamaCppModel(gguf)

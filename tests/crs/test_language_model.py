@@ -1,7 +1,8 @@
-"""The contract of a LanguageModel, held against the fake, llama.cpp and transformers alike."""
+"""The contract of a LanguageModel, held against the fake, llama.cpp, transformers and a vLLM server alike."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -10,15 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from narrator_folders import soft_prompt, write_narrator
+from vllm_server import serving
 
 from crs.narrator.engine import LlamaCppModel
 from crs.narrator.gguf_export import export_gguf
 from crs.narrator.hf_model import HfModel
 from crs.narrator.language_model import FakeLanguageModel, LanguageModel, check_segments
 from crs.narrator.sampling import Constraints, Sampler, Sampling
+from crs.narrator.vllm_model import VllmModel
 from knowledge.errors import ModelError
 
 NO_END = 10_000  # more tokens than any context here holds
+SERVERS = contextlib.ExitStack()
 
 
 def open_fake(folder: Path) -> LanguageModel:
@@ -37,12 +41,23 @@ def open_hf(folder: Path) -> LanguageModel:
     return model
 
 
+def open_vllm(folder: Path) -> LanguageModel:
+    url, _ = SERVERS.enter_context(serving(folder, "narrator", 80))
+    return VllmModel(url, "narrator", folder)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def servers() -> Iterator[None]:
+    with SERVERS:
+        yield
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_narrator(tmp_path_factory.mktemp("narrator"))
 
 
-@pytest.fixture(scope="module", params=[open_fake, open_llama_cpp, open_hf])
+@pytest.fixture(scope="module", params=[open_fake, open_llama_cpp, open_hf, open_vllm])
 def opener(request: pytest.FixtureRequest) -> Callable[[Path], LanguageModel]:
     opener: Callable[[Path], LanguageModel] = request.param
     return opener

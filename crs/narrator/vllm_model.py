@@ -51,8 +51,9 @@ class VllmModel:
     ) -> None:
         """``url``: what stands before ``/completions``. ``model_dir``: the same model's folder.
 
-        In Hugging Face's layout; only its config and its embedding table are read. The key, where one is asked for, is in
-        RACONTEUR_LLM_KEY. Raises ModelError when the server does not answer or has no such model.
+        Of that folder, in Hugging Face's layout, only config and embedding table are read. The key, where one
+        is asked for, is in RACONTEUR_LLM_KEY. Raises ModelError when the server does not answer or has no
+        such model.
         """
         import httpx
 

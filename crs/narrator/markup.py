@@ -27,6 +27,7 @@ from crs.narrator.tally import (
     NEED,
     NEEDING,
     PURPOSES,
+    REASON_MARKS,
     TALLY_SLOTS,
     Tally,
 )
@@ -34,6 +35,7 @@ from knowledge.demo.grammar import gerund, starts_with_vowel
 
 MARKUP = (*SLOTS, *TALLY_SLOTS, *MARKS)  # every token of markup
 _MARKS = re.compile("(?:" + "|".join(map(re.escape, MARKS)) + ") ?")
+_REASON_FIRST = re.compile(rf"((?:^|[.!?]\s)\s*)(?:{'|'.join(map(re.escape, REASON_MARKS))}) ?(\w)")
 _LOOKS = {COLOR: "color", MATERIAL: "material"}
 _LOOK_OF_PURCHASE = re.compile(
     r"(?:\b(?P<article>[Aa])n? )?"
@@ -72,6 +74,7 @@ class Markup:
     def render(self, text: str) -> str:
         """``text`` with every slot filled in and without marks; what is not known vanishes."""
         text = _LOOK_OF_PURCHASE.sub(self._look_of_purchase, text)
+        text = _REASON_FIRST.sub(lambda found: found[1] + found[2].upper(), text)
         return fill(_MARKS.sub("", text), self._told)
 
     def _looks(self) -> set[str]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from crs.narrator.evidence import Evidence
 from crs.narrator.markup import MARKUP, Markup
+from crs.narrator.quotes import FEATURES
 from crs.narrator.sampling import Constraints
 from crs.narrator.tally import GAINS, PURPOSES, REASON_MARKS, TALLY_SLOTS
 from knowledge.errors import ModelError
@@ -137,7 +138,8 @@ class NarratorTokenizer:
     def constraints(self, evidence: Evidence) -> Constraints:
         """No control tokens, nothing that stands for nothing; behind a mark only what it is true of.
 
-        A purchase, or a slot of the tally, comes once a sentence; what the target is good for once a text.
+        A purchase, a feature or a slot of the tally comes once a sentence; what the target is good for once a
+        text.
         """
         markup, n_history = Markup(evidence), len(evidence.items)
         nowhere = {
@@ -156,7 +158,7 @@ class NarratorTokenizer:
                 self._markup_ids[mark]: frozenset(map(self._behind_a_mark, phrases))
                 for mark, phrases in markup.tally.phrases.items()
             },
-            once=self.pointer_ends | {self._markup_ids[slot] for slot in TALLY_SLOTS},
+            once=self.pointer_ends | {self._markup_ids[slot] for slot in (*TALLY_SLOTS, *FEATURES)},
             stops=self._stops,
             single=frozenset(self._markup_ids[slot] for slot in (*PURPOSES, *GAINS)),
         )

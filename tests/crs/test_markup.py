@@ -323,6 +323,19 @@ def test_the_circle_that_a_target_is_bought_for_is_spelt_out_behind_its_mark(wri
     assert "[circle]" not in Markup(SHOPPER).write(told)  # a summary has no such reason
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("[need] keep a garden, then.", "Keep a garden, then."),
+        ("It is here. [needing] keeping a garden helps.", "It is here. Keeping a garden helps."),
+        ("For the [circle] otter scouts.", "For the otter scouts."),
+        ("To [need] keep a garden.", "To keep a garden."),
+    ],
+)
+def test_a_reason_that_opens_a_sentence_has_a_capital(said: str, shown: str) -> None:
+    assert Markup(OFFER).render(said) == shown
+
+
 def test_a_need_that_the_target_does_not_answer_gets_no_mark() -> None:
     need = next(need for told in WORDS.needs for need in told if "teapot" not in need.kinds)
     assert "[need]" not in Markup(OFFER).write(f"They bought the [target] teapot to {need.to}.")

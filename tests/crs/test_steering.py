@@ -17,6 +17,7 @@ from crs.narrator.evidence import Evidence, StoreWords
 from crs.narrator.gate import check
 from crs.narrator.language_model import FakeLanguageModel
 from crs.narrator.markup import MARKUP, Markup
+from crs.narrator.quotes import FEATURES
 from crs.narrator.sampling import Constraints, Sampler, Sampling, Steering
 from crs.narrator.sentence import sentences
 from crs.narrator.tally import MARKS, POINTER_MARKS, TALLY_SLOTS
@@ -319,7 +320,7 @@ def test_constraints_name_what_stands_behind_each_mark(tokenizer: NarratorTokeni
         "[first]": {"[1]"}, "[last]": {"[3]"}, "[dearest]": {"[1]"}, "[cheapest]": {"[1]"},
         "[in-hue1]": {"[1]", "[2]", "[3]"},
     }  # fmt: skip
-    assert {*TALLY_SLOTS, *map(pointer, range(1, 51))} == spelt(constraints.once)
+    assert {*TALLY_SLOTS, *FEATURES, *map(pointer, range(1, 51))} == spelt(constraints.once)
     assert {"[matching]", "[generous]", "[hue2]", "[4]", TARGET_POINTER} <= spelt(constraints.banned)
     assert not {"[loved]", "[color]", "[count]", "[3]"} & spelt(constraints.banned)
     assert {".", "!", "?"} <= spelt(constraints.stops) and not {",", ":"} & spelt(constraints.stops)

@@ -66,9 +66,8 @@ from crs.narrator.tally import (
 )
 
 ClaimKind = Literal[
-    "pointer", "noun", "price", "number", "brand", "color", "material", "size", "feature", "use", "count",
-    "stars", "order", "cost", "department", "hindsight", "loop",
-    "ending",
+    "pointer", "noun", "price", "number", "brand", "color", "material", "size", "feature", "use", "circle",
+    "count", "stars", "order", "cost", "department", "hindsight", "loop", "ending",
 ]  # fmt: skip
 CLAIM_KINDS: tuple[ClaimKind, ...] = get_args(ClaimKind)
 

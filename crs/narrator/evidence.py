@@ -33,7 +33,8 @@ class StoreWords:
     in singular and plural. ``brands`` and ``features`` are filed under their first and their first two
     words, the longest first. ``departments``: what goods are called -> the department they are sold in.
     ``kinds``: what is known of the store's kinds beyond their listings; ``needs`` that they answer,
-    by the sort of shopper who has them; ``circles``: how those are spoken of that shoppers buy together in.
+    by the sort of shopper who has them; ``circles``: how those are spoken of that shoppers buy together in
+    -> the word that must stand before it.
     """
 
     looks: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -43,7 +44,7 @@ class StoreWords:
     departments: Mapping[str, str] = field(default_factory=dict)
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     needs: tuple[tuple[Need, ...], ...] = ()
-    circles: tuple[str, ...] = ()
+    circles: Mapping[str, str] = field(default_factory=dict)
 
     @functools.cached_property
     def uses(self) -> dict[str, frozenset[str]]:
@@ -110,7 +111,7 @@ class StoreWords:
             departments=_department_phrases(departments - {""}),
             kinds=(kinds := {name: kind for name, kind in load_words().kinds.items() if name in nouns}),
             needs=tuple(persona.needs for persona in load_words().personas) if kinds else (),
-            circles=_circle_phrases() if kinds else (),
+            circles=_circle_phrases() if kinds else {},
         )
 
 
@@ -242,11 +243,12 @@ def _longest_first(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(texts, key=lambda text: (-len(text), text)))
 
 
-def _circle_phrases() -> tuple[str, ...]:
+def _circle_phrases() -> dict[str, str]:
     """What tells one circle from another in each way to speak of it, the longest first."""
     circles = load_words().circles
-    phrases = [phrase for circle in circles for phrase in (circle.to, circle.list_name, circle.group)]
-    return _longest_first({phrase.removeprefix("the ") for phrase in phrases})
+    leads = {circle.to: "to" for circle in circles}
+    leads |= {name.removeprefix("the "): "the" for each in circles for name in (each.list_name, each.group)}
+    return {phrase: leads[phrase] for phrase in _longest_first(leads)}
 
 
 def _department_phrases(departments: Iterable[str]) -> dict[str, str]:

@@ -81,6 +81,7 @@ def check(text: str, evidence: Evidence) -> list[Claim]:
         *_numbers(sentence, evidence, spent),
         *_features(sentence, evidence),
         *_uses(sentence, evidence),
+        *_circles(sentence, evidence),
     ]
 
 
@@ -251,6 +252,13 @@ def _uses(sentence: Sentence, evidence: Evidence) -> Iterator[Claim]:
     if kinds:
         for use, _ in phrases(sentence, evidence.words.use_phrases):
             yield Claim("use", use, not kinds.isdisjoint(evidence.words.uses[use]))
+
+
+def _circles(sentence: Sentence, evidence: Evidence) -> Iterator[Claim]:
+    """A circle must be spoken of as it can be: "the Otter scouts", "to get ready for their camp"."""
+    for found in evidence.words.circle_pattern.finditer(sentence.skeleton):
+        before = sentence.skeleton[: found.start()].lower().split()[-1:]
+        yield Claim("circle", found[0], before == [evidence.words.circles[found[0]]])
 
 
 def phrases(sentence: Sentence, filed: Mapping[tuple[str, ...], Sequence[str]]) -> Iterator[tuple[str, int]]:

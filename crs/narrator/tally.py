@@ -146,7 +146,7 @@ def _reasons(evidence: Evidence) -> dict[str, tuple[str, ...]]:
     """The needs that the target's kind answers, also as a sentence may open with them, and all circles."""
     kind = evidence.target.kind if evidence.target else None
     needs = [need.to for together in evidence.words.needs for need in together if kind in need.kinds]
-    circles = evidence.words.circles if evidence.target else ()
+    circles = list(evidence.words.circles) if evidence.target else []
     forms = {NEED: needs, NEEDING: [gerund(need) for need in needs], CIRCLE: circles}
     return {
         mark: tuple(form for text in texts for form in (text, text[:1].upper() + text[1:]))

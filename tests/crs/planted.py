@@ -179,6 +179,14 @@ def _feature(text: str, evidence: Evidence, store: Store, rng: random.Random) ->
     return text.replace(said, rng.choice(sorted(others)), 1) if others else None
 
 
+def _circle(text: str, evidence: Evidence, store: Store, rng: random.Random) -> str | None:
+    """A circle's name where its doings should be."""
+    for circle in load_words().circles:
+        if circle.to in text:
+            return text.replace(circle.to, circle.group.removeprefix("the "))
+    return None
+
+
 def _use(text: str, evidence: Evidence, store: Store, rng: random.Random) -> str | None:
     """A gain that the target brings gives way to one that none of the products brings."""
     kinds = load_words().kinds
@@ -225,5 +233,6 @@ _CHANGES: dict[str, Callable[[str, Evidence, Store, random.Random], str | None]]
     "department": _department,
     "feature": _feature,
     "use": _use,
+    "circle": _circle,
     "hindsight": _hindsight,
 }

@@ -79,6 +79,8 @@ TRUE: list[tuple[str, Evidence, str]] = [
     ("use", OFFER, "Room for the leaves to open: with it you can share a pot with visitors."),
     ("use", SHOPPER, "Brewing better coffee at home explains the [1] kettle, a quiet first cup the [3] mug."),
     ("use", SHOPPER, "The shopper wants to take the whole family camping."),
+    ("circle", OFFER, "It is on the Otter scouts' summer camp list."),
+    ("circle", OFFER, "To get ready for the Otter scouts' summer camp, they joined the Otter scouts."),
     (
         "count",
         SHOPPER,
@@ -131,6 +133,8 @@ FALSE: list[tuple[str, Evidence, str]] = [
     ("size", SHOPPER, "The large [1] kettle."),
     ("feature", OFFER, "It keeps tea warm, and that brings peace."),
     ("use", OFFER, "It is there to camp with the family."),
+    ("circle", OFFER, "They hoped to Otter scouts' summer camp list."),
+    ("circle", OFFER, "As a member of the get ready for the Otter scouts' summer camp, they agreed."),
     ("use", OFFER, "Few things promise a dry night like this [target] teapot."),
     ("use", SHOPPER, "Brewing better coffee at home explains the [4] tent."),
     ("use", OFFER, "The [4] tent helps to brew loose-leaf tea properly."),

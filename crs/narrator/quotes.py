@@ -26,10 +26,8 @@ _STARTS_SENTENCE = re.compile(r"(?:^|[.!?]\s)\s*$")
 _BRACKETS = str.maketrans("[]", "()")  # else a listing could spell a pointer
 _SEGMENT_ENDS = re.compile(r"[;|()\[\]]+|,(?!\d)|\s[-–—]\s")
 _SENTENCE_ENDS = re.compile(r"[.!?;](?:\s|$)")
-_SAID_OF_IT, _SAID_OF_THEM = (
-    re.compile(rf"\b(?:{pronouns})(?: also)? (?:\[feature\d\],? and (?:also )?)?$", re.IGNORECASE)
-    for pronouns in ("it|this", "they|these|those")
-)
+# A pronoun before a feature, or before the second of two.
+_SAID_OF = re.compile(r"\b(it|they)\b((?: also)? \[feature\d\])", re.IGNORECASE)
 _QUOTING = (
     ('is listed as "{}"', 'are listed as "{}"'),
     ('is described as "{}"', 'are described as "{}"'),
@@ -57,19 +55,21 @@ def fill(text: str, told: Mapping[str, str]) -> str:
     def quote(found: re.Match[str]) -> str:
         if found["slot"] == TARGET_POINTER:
             return found[0]
-        fact = _agreeing(told.get(found["slot"], ""), text[: found.start()])
+        fact = told.get(found["slot"], "")
         if found["article"]:
             return f"{found['article']}{'n' if starts_with_vowel(fact) else ''} {found['between']}{fact}"
         return _capital(fact) if _STARTS_SENTENCE.search(text[: found.start()]) else fact
 
+    text = _agreeing(text, told.get(NOUN, ""))
     return _SLOT.sub(quote, text)
 
 
-def _agreeing(fact: str, before: str) -> str:
-    """A quoting ``fact`` in the number of the pronoun that it is said of; others go as they are."""
-    if _SAID_OF_IT.search(before):
-        return re.sub(r"^are (?=listed|described|sold)", "is ", fact)
-    return re.sub(r"^is (?=listed|described|sold)", "are ", fact) if _SAID_OF_THEM.search(before) else fact
+def _agreeing(text: str, noun: str) -> str:
+    """``text`` with the pronouns that features are said of in the number of ``noun``, as features are."""
+    if not noun:
+        return text
+    forms = ("they", "They") if is_plural(noun) else ("it", "It")
+    return _SAID_OF.sub(lambda found: forms[found[1][0].isupper()] + found[2], text)
 
 
 def hide(text: str, item: Item | None) -> str:

@@ -80,19 +80,25 @@ def test_articles_suit_what_is_filled_in(said: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("said", "noun", "shown"),
     [
-        ("It also [feature1].", 'It also is listed as "soft".'),
-        ("It [feature1] and [feature2].", 'It is listed as "soft" and is sold as "big".'),
-        ("These [feature2].", 'These are sold as "big".'),
-        ("They also [feature2] and [feature3].", 'They also are sold as "big" and hold tea.'),
-        ("The [target] pens [feature1].", 'The [target] pens are listed as "soft".'),
-        ("This pit [feature2].", 'This pit is sold as "big".'),
+        ("It also [feature1].", "pens", "They also write softly."),
+        ("Softly, it [feature1] and [feature2].", "pens", "Softly, they write softly and last."),
+        ("They [feature1].", "pens", "They write softly."),
+        ("They also [feature3].", "pen", "It also holds ink."),
+        ("It [feature3].", "pen", "It holds ink."),
+        ("It is small and [feature3].", "pens", "It is small and holds ink."),
+        ("It [feature3].", "", "It holds ink."),
     ],
 )
-def test_a_quote_agrees_with_the_pronoun_it_is_said_of(said: str, shown: str) -> None:
-    facts = {"[feature1]": 'are listed as "soft"', "[feature2]": 'is sold as "big"', "[feature3]": "hold tea"}
-    assert fill(said, facts) == shown
+def test_a_pronoun_has_the_number_of_what_it_stands_for(said: str, noun: str, shown: str) -> None:
+    facts = {
+        "[feature1]": "write softly",
+        "[feature2]": "last",
+        "[feature3]": "holds ink",
+        "[feature4]": "lasts",
+    }
+    assert fill(said, facts | ({"[noun]": noun} if noun else {})) == shown
 
 
 def test_what_is_not_listed_vanishes() -> None:

@@ -154,12 +154,13 @@ class Desk:
             self._tell(telling)
 
     def fail_all(self, error: BaseException) -> None:
-        """End every request with ``error``."""
+        """End every request with ``error``, and forget what was read: it may be half of something."""
         for request in self._waiting:
             request.outcomes.put(error)
         self._waiting.clear()
         for live in list(self._live):
             self._end(live, error)
+        self._rooms.clear()
 
     def _see_off(self) -> None:
         """End what nobody waits for any more, in line or under way."""

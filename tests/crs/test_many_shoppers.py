@@ -253,6 +253,16 @@ class TestNeighbours:
         assert all_at_once(model, range(40, 44)) == alone
         assert failed
 
+    def test_a_fault_of_our_own_ends_what_is_under_way_and_nothing_after_it(
+        self, model: LlamaCppModel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before = list(model.generate(soft_prompt(45), HOT, constraints=unending(model)))
+        with monkeypatch.context() as patch:
+            patch.setattr("crs.narrator.desk.Desk._tell", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                list(model.generate(soft_prompt(45), HOT, constraints=unending(model)))
+        assert list(model.generate(soft_prompt(45), HOT, constraints=unending(model))) == before
+
     def test_rows_gone_bad_end_their_own_text_alone(
         self, model: LlamaCppModel, monkeypatch: pytest.MonkeyPatch
     ) -> None:

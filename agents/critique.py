@@ -31,7 +31,9 @@ def relax(wishes: Wishes, facet: Facet) -> Wishes:
     """The wishes without what they say about one facet."""
     constraints = wishes.constraints
     if facet == "price":
-        return replace(wishes, price="", constraints=replace(constraints, min_price=None, max_price=None))
+        return replace(
+            wishes, price="", constraints=replace(constraints, min_price=None, max_price=None)
+        )
     if facet == "brand":
         return replace(wishes, constraints=replace(constraints, brands=(), not_brands=()))
     if facet == "color":

@@ -66,15 +66,12 @@ def thanks(rng: random.Random) -> str:
 
 
 def out_of_scope(rng: random.Random) -> str:
-    return (
-        rng.choice(
-            (
-                "That's outside what I can help with, sorry.",
-                "I'm only a shop assistant, so I have no good answer to that.",
-            )
+    return rng.choice(
+        (
+            "That's outside what I can help with, sorry.",
+            "I'm only a shop assistant, so I have no good answer to that.",
         )
-        + f" What I can do: {ABILITIES[2:]}"
-    )
+    ) + f" What I can do: {ABILITIES[2:]}"
 
 
 def too_long(n_characters: int, limit: int) -> str:
@@ -154,10 +151,9 @@ def no_history() -> str:
 
 
 def not_bought(rng: random.Random) -> str:
-    return (
-        rng.choice(("I can't find that among your purchases.", "I see nothing like that in what you bought."))
-        + " Which one do you mean?"
-    )
+    return rng.choice(
+        ("I can't find that among your purchases.", "I see nothing like that in what you bought.")
+    ) + " Which one do you mean?"
 
 
 def not_found() -> str:

@@ -51,7 +51,9 @@ _AT_MOST = (
 _AT_LEAST = (
     r"(?:at least|min(?:imum)?|from|starting (?:at|from)|upwards of|no less than|not less than|not under|>=?)"
 )
-_OR_MORE = r"(?:\+|plus\b|or more|or (?:over|above)|and (?:up|above|over)|upwards?|min(?:imum)?\b|at least)"
+_OR_MORE = (
+    r"(?:\+|plus\b|or more|or (?:over|above)|and (?:up|above|over)|upwards?|min(?:imum)?\b|at least)"
+)
 _OR_LESS = (
     r"(?:max(?:imum)?\b|tops\b|or (?:less|under|below|cheaper|lower)|at (?:the )?most|limit\b|budget\b|"
     r"and (?:under|below|less)|ceiling\b)"

@@ -232,7 +232,9 @@ class Steps:
 
     # recommend
 
-    def _wishes(self, conversation: Conversation, turn: Turn, current: Wishes, shown: list[Item]) -> Wishes:
+    def _wishes(
+        self, conversation: Conversation, turn: Turn, current: Wishes, shown: list[Item]
+    ) -> Wishes:
         """What to look for now: a new search starts afresh, a critique builds on the one before."""
         plan = turn.plan
         assert turn.person is not None

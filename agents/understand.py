@@ -107,7 +107,9 @@ class Understanding:
             scores[intent] = float(nearest.mean()) + CUE_BONUS * cued
         return scores
 
-    def _intent(self, text: str, wishes: Wishes, likes: bool, situation: Situation) -> tuple[Intent, float]:
+    def _intent(
+        self, text: str, wishes: Wishes, likes: bool, situation: Situation
+    ) -> tuple[Intent, float]:
         scores = self.scores(text)
         if _is_concrete(wishes) or likes:
             scores["recommend"] += WISH_BONUS
@@ -176,14 +178,8 @@ def _refines(text: str, wishes: Wishes, likes: bool) -> bool:
 def _asks_anew(text: str, wishes: Wishes, situation: Situation) -> bool:
     """Whether a message that sounds like a critique names a product other than the one looked for."""
     kinds, current = wishes.constraints.kinds, situation.constraints.kinds
-    return (
-        bool(kinds)
-        and not set(kinds) & set(current)
-        and not any(
-            pattern.search(text)
-            for change, pattern in _CHANGES
-            if change in ("cheaper", "pricier", "more_like")
-        )
+    return bool(kinds) and not set(kinds) & set(current) and not any(
+        pattern.search(text) for change, pattern in _CHANGES if change in ("cheaper", "pricier", "more_like")
     )
 
 

@@ -272,8 +272,3 @@ class Desk:
             live.grammar.free()
         self._live.remove(live)
         self._rooms.leave(live.room)
-
-
-def closed_error() -> ModelError:
-    """Of a model that is used after its end."""
-    return ModelError("the language model is closed; open it again")

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from crs.narrator.desk import Desk, Errand, Finished, Load, Outcome, Request, closed_error
+from crs.narrator.desk import Desk, Errand, Finished, Load, Outcome, Request
 from crs.narrator.gguf_text import Turn
-from crs.narrator.language_model import ANYONE, Caller, Segment, check_segments
+from crs.narrator.language_model import ANYONE, Caller, Segment, check_segments, closed_error
 from crs.narrator.llama_context import CacheType, LlamaContext
 from crs.narrator.sampling import Constraints, Sampler, Sampling
 from knowledge.errors import ModelError, NotFoundError

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from crs.narrator.language_model import ANYONE, Caller, Segment, check_patience, check_segments
+from crs.narrator.language_model import ANYONE, Caller, Segment, check_patience, check_segments, closed_error
 from crs.narrator.sampling import Constraints, Sampler, Sampling
 from knowledge.errors import ModelError, NotFoundError
 
@@ -60,7 +60,7 @@ class HfModel:
         self.device = device if device == "cpu" else f"gpu ({device})"
         self.n_vocab, self.embedding_dim = map(int, self._embed.weight.shape)
         self.context_length = int(config.max_position_embeddings)
-        self._end_ids = end_ids or _end_ids(folder, config.eos_token_id)
+        self._end_ids = end_ids or end_ids_of(folder, config.eos_token_id)
         self.eos_id = self._end_ids[0]
 
     def generate(
@@ -88,7 +88,7 @@ class HfModel:
 
     def _accept(self, segments: Sequence[Segment]) -> list[Segment]:
         if self._closed:
-            raise ModelError("the language model is closed; open it again")
+            raise closed_error()
         return check_segments(
             segments,
             embedding_dim=self.embedding_dim,
@@ -122,7 +122,7 @@ class HfModel:
         import torch
 
         if self._closed:
-            raise ModelError("the language model is closed; open it again")
+            raise closed_error()
         weight = self._embed.weight
         with torch.inference_mode():
             rows = [
@@ -140,7 +140,7 @@ class HfModel:
             return out.logits[0, -1].float().cpu().numpy(), out.past_key_values
 
 
-def _end_ids(folder: Path, configured: int | list[int] | None) -> list[int]:
+def end_ids_of(folder: Path, configured: int | list[int] | None) -> list[int]:
     """The ids that end an answer: "<eos>" of our own tokenizer, else what the configuration says."""
     tokenizer = folder / "tokenizer.json"
     if tokenizer.is_file():

@@ -84,6 +84,11 @@ class LanguageModel(Protocol):
         ...
 
 
+def closed_error() -> ModelError:
+    """Of a model that is used after its end."""
+    return ModelError("the language model is closed; open it again")
+
+
 def check_patience(deadline: float | None) -> None:
     """Raises ModelError once ``deadline`` (seconds of `time.monotonic`) has passed."""
     if deadline is not None and time.monotonic() > deadline:
@@ -188,7 +193,7 @@ class FakeLanguageModel:
 
     def _accept(self, segments: Sequence[Segment]) -> list[Segment]:
         if self._closed:
-            raise ModelError("the language model is closed; open it again")
+            raise closed_error()
         prompt = check_segments(
             segments,
             embedding_dim=self.embedding_dim,

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crs.narrator.language_model import ANYONE, Caller, Segment, check_patience, check_segments
+from crs.narrator.hf_model import end_ids_of
+from crs.narrator.language_model import ANYONE, Caller, Segment, check_patience, check_segments, closed_error
 from crs.narrator.sampling import Constraints, Sampling
 from knowledge.errors import ModelError
 
@@ -62,7 +63,7 @@ class VllmModel:
         self._table, scale = _embedding_table(folder)
         self._table_scale = np.float32(scale)
         self.n_vocab, self.embedding_dim = map(int, self._table.shape)
-        self._end_ids = list(end_ids) or _end_ids(folder)
+        self._end_ids = list(end_ids) or end_ids_of(folder, _config(folder).get("eos_token_id"))
         self.eos_id = self._end_ids[0]
         self._url = url.rstrip("/").removesuffix("/completions")
         key = os.environ.get(KEY_VARIABLE, "").strip()
@@ -126,7 +127,7 @@ class VllmModel:
 
     def _accept(self, segments: Sequence[Segment]) -> list[Segment]:
         if self._closed.is_set():
-            raise ModelError("the language model is closed; open it again")
+            raise closed_error()
         return check_segments(
             segments,
             embedding_dim=self.embedding_dim,
@@ -160,7 +161,7 @@ class VllmModel:
         """Token ids as they come; a thread reads the stream, so that nobody waits for it to be stopped."""
         deadline = caller.deadline()
         if self._closed.is_set():
-            raise ModelError("the language model is closed; open it again")
+            raise closed_error()
         said: queue.SimpleQueue[int | Exception | None] = queue.SimpleQueue()
         gone = threading.Event()
 
@@ -184,7 +185,7 @@ class VllmModel:
                     break
                 yield token
             if self._closed.is_set():
-                raise ModelError("the language model is closed; open it again")
+                raise closed_error()
         finally:
             gone.set()
 
@@ -292,10 +293,3 @@ def _config(folder: Path) -> dict[str, Any]:
             f"{folder}: no config.json that can be read ({exc}); download the model first"
         ) from exc
     return config
-
-
-def _end_ids(folder: Path) -> list[int]:
-    found = _config(folder).get("eos_token_id")
-    if found is None:
-        raise ModelError(f"{folder}: no end token is named; set eos_token_id in config.json")
-    return found if isinstance(found, list) else [found]

@@ -159,7 +159,8 @@ def draw(
         example = next(reading if rng.random() < settings.reading_share else narratives)
         lot = rng.random()
         signals = signals_by(lot, settings)
-        if signals == "cf" or 0 <= lot - settings.content_only - settings.cf_only < settings.blind_target:
+        alone = settings.content_only + settings.cf_only
+        if signals == "cf" or alone <= lot < alone + settings.blind_target:
             example = example.seen_by_cf()
         yield shelf, example, signals
 

@@ -58,7 +58,7 @@ class Assistant:
         *,
         retry: bool = False,
     ) -> Iterator[Event]:
-        """The answer as it comes: `Understood`, `Cards`, many `Said`, `Done`.
+        """The answer as it comes: `Understood`, `Cards`, many `Said`, `Done`; `Waiting` while it has to.
 
         Setting ``stop``, or closing the iterator, ends the telling; what was said so far is kept and marked.
         ``retry`` answers the last message again with another seed, in place of the answer before; ``message``

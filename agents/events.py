@@ -29,6 +29,13 @@ class Cards:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """The narrator is busy with others; ``place`` in its line, from 1."""
+
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """Some more was said. ``segments``: the whole answer so far, names and citations in place."""
 
@@ -136,7 +143,7 @@ class Done:
     answer: Answer
 
 
-Event = Understood | Cards | Said | Done
+Event = Understood | Cards | Waiting | Said | Done
 
 
 @dataclass(frozen=True, slots=True)

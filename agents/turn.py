@@ -17,7 +17,7 @@ from agents import phrasing
 from agents.catalogue import Catalogue
 from agents.chips import chips_for
 from agents.critique import merge, refine, relax
-from agents.events import Answer, Card, Cards, Done, Event, Understood
+from agents.events import Answer, Card, Cards, Done, Event, Understood, Waiting
 from agents.filters import Filters
 from agents.lexicon import Lexicon
 from agents.plan import Facet, Plan, Stated, Wishes, wishes_from_json
@@ -112,7 +112,10 @@ class Steps:
         if self._can_tell(turn):
             for task in plan.tasks:
                 if not turn.stop.is_set():
-                    stream = self.shop.narrate(turn.person, task, plan.target_id, turn.seed, turn.stop)
+                    stream = self.shop.narrate(
+                        turn.person, task, plan.target_id, turn.seed, turn.stop,
+                        on_wait=lambda place: emit(Waiting(place)),
+                    )  # fmt: skip
                     speech.tell(stream, task, turn.seed)
         if plan.intent == "why_this" and turn.recommendations and not turn.stop.is_set():
             speech.say(phrasing.shares_in_words(turn.recommendations[0].shares))

@@ -21,6 +21,7 @@ from knowledge.memory import Memory, Person
 from knowledge.types import Constraints, Interaction, Item, Recommendation, Task
 
 if TYPE_CHECKING:
+    from crs.narrator.engine import Load
     from crs.narrator.narrate import NarrationStream
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
@@ -103,6 +104,11 @@ class Shop:
             ]
         return []
 
+    @property
+    def load(self) -> Load | None:
+        """See `Storyteller.load`."""
+        return self.storyteller.load
+
     def person(self, user_id: str) -> Person:
         """Recall a person by id. Raises NotFoundError for a stranger."""
         return self.memory.recall(user_id)
@@ -128,10 +134,12 @@ class Shop:
         target_id: str | None = None,
         seed: int = 0,
         stop: threading.Event | None = None,
+        on_wait: Callable[[int], None] | None = None,
     ) -> NarrationStream:
-        """See `Storyteller.narrate`."""
+        """See `Storyteller.narrate`; ``on_wait`` is told of the person's place in line while they wait."""
+        caller = Caller(person.user_id, on_wait=on_wait)
         return self.storyteller.narrate(
-            person.history, task, target_id, seed=seed, stop=stop, caller=Caller(person.user_id)
+            person.history, task, target_id, seed=seed, stop=stop, caller=caller
         )
 
     def taste(self, history: Sequence[Interaction]) -> np.ndarray:

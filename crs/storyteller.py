@@ -17,6 +17,7 @@ from knowledge.errors import BundleError, InputError, NotFoundError, RaconteurEr
 from knowledge.types import MAX_HISTORY, TARGET_TASKS, TASKS, Interaction, Item, Task
 
 if TYPE_CHECKING:
+    from crs.narrator.engine import Load
     from crs.narrator.language_model import LanguageModel
     from crs.narrator.narrate import NarrationStream
 
@@ -89,6 +90,13 @@ class Storyteller:
                 "name its GGUF in RACONTEUR_GGUF."
             )
         return notes
+
+    @property
+    def load(self) -> Load | None:
+        """What the narrator is busy with just now; None where it keeps no line of its own."""
+        from crs.narrator.engine import LlamaCppModel
+
+        return self.model.load if isinstance(self.model, LlamaCppModel) else None
 
     def narrate(
         self,

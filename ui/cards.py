@@ -11,10 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from html import escape as _escape
+from typing import TYPE_CHECKING
 
 from agents.render import Segment
 from knowledge.types import Item
 from ui.icons import icon_for
+
+if TYPE_CHECKING:
+    from crs.narrator.engine import Load
 
 MAX_STARS = 5
 ZERO_WIDTH = "\u200b"
@@ -215,6 +219,23 @@ def answer(
         f'<div class="rc-prose">{lead}</div><div>{card_list(cards)}</div>'
         f'<div class="rc-prose">{"".join(others)}{quiet}</div><div>{panels}</div><div>{rating}</div></div>'
     )
+
+
+def busy_line(load: Load | None) -> str:
+    """What the narrator is busy with, in one quiet line; empty where that is not known."""
+    if load is None:
+        return ""
+    told = f"Narrator: telling {load.n_live} of at most {load.n_rooms} at once, {load.n_waiting} in line."
+    if load.n_parked:
+        told += f" Keeps what it read of {load.n_parked} more ({load.parked_bytes / 2**20:.1f} MB)."
+    return f'<p class="rc-quiet">{told}</p>'
+
+
+def in_line(place: int) -> str:
+    """What someone in line for the narrator is told; ``place`` from 1."""
+    if place == 1:
+        return "The narrator is busy with others; you are next."
+    return f"The narrator is busy with others; {place - 1} before you."
 
 
 def _paragraphs(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
-from agents.events import Answer, Cards, Done, Event, Said
+from agents.events import Answer, Cards, Done, Event, Said, Waiting
 from agents.render import Segment
 from knowledge.errors import BusyError, FeedbackError, NotFoundError, RaconteurError
 from knowledge.feedback import Rating
@@ -143,8 +143,10 @@ def converse(
                 for event in events:
                     if isinstance(event, Cards):
                         exchange.suggested = [(each.item, each.shares) for each in event.recommendations]
+                    elif isinstance(event, Waiting):
+                        exchange.note = cards.in_line(event.place)
                     elif isinstance(event, Said):
-                        exchange.segments = event.segments
+                        exchange.segments, exchange.note = event.segments, ""
                     elif isinstance(event, Done):
                         _settle(shop, exchange, event.answer)
                     if time.monotonic() - shown_s >= FRAME_S:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 STORAGE_KEY = "raconteur"
 # Not a secret: browser storage is the reader's own, and the value in it is a random conversation id.
 STORAGE_SALT = "raconteur-page"
+LOAD_EVERY_S = 4.0  # how often a page asks what the narrator is busy with
 N_SIMULTANEOUS_REPLIES = 32  # the narrator tells eight at once, others wait in its line
 
 PROMPT = "What are you looking for?"
@@ -52,6 +53,7 @@ class _Parts:
     strip: "gr.HTML"
     chat: "gr.Chatbot"
     box: "gr.Textbox"
+    load: "gr.HTML"
     bridge: "gr.HTML"
 
 
@@ -93,8 +95,9 @@ def _lay_out(shop: "Shop") -> _Parts:
                 elem_id="rc-message", label="Your message", show_label=False, container=False,
                 placeholder="Opening the shop…", interactive=False, max_lines=5, submit_btn="Ask",
             )  # fmt: skip
+            load = gr.HTML(cards.busy_line(shop.load), elem_id="rc-load", apply_default_css=False)
     bridge = gr.HTML(elem_id="rc-bridge", js_on_load=BRIDGE_JS, visible="hidden")
-    return _Parts(session, kept, over, picker, newcomer, strip, chat, box, bridge)
+    return _Parts(session, kept, over, picker, newcomer, strip, chat, box, load, bridge)
 
 
 def _wire(page: "gr.Blocks", parts: _Parts, shop: "Shop", assistant: "Assistant") -> None:
@@ -211,6 +214,10 @@ def _wire(page: "gr.Blocks", parts: _Parts, shop: "Shop", assistant: "Assistant"
     parts.picker.input(on_pick, [session, parts.picker], **leaving)
     parts.newcomer.click(on_new, session, **leaving)
     parts.over.click(on_over, session, **leaving)
+
+    ticks = gr.Timer(LOAD_EVERY_S)
+    # Outside the queue, which may be what people wait in.
+    ticks.tick(lambda: cards.busy_line(shop.load), None, parts.load, show_progress="hidden", queue=False)
 
     chat.like(on_thumb, session, chat, show_progress="hidden")
     parts.bridge.click(on_star, session, chat, show_progress="hidden")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,7 +38,8 @@ Outcome = int | str | np.ndarray | BaseException | Finished
 class Request:
     """One prompt. Without a ``sampler`` it asks for the logits after its last position.
 
-    ``deadline``: when it must have ended, in seconds of `time.monotonic`; None for whenever.
+    ``deadline``: when it must have ended, in seconds of `time.monotonic`; None for whenever. ``place``: in
+    line, from 1; 0 once it is under way.
     """
 
     segments: list[Segment]
@@ -47,6 +49,8 @@ class Request:
     json_schema: Mapping[str, Any] | None = None
     caller: Caller = ANYONE
     deadline: float | None = None
+    place: int = 0
+    came_s: float = field(default_factory=time.monotonic)
     abandoned: threading.Event = field(default_factory=threading.Event)
     outcomes: queue.SimpleQueue[Outcome] = field(default_factory=queue.SimpleQueue)
 
@@ -144,7 +148,9 @@ class Desk:
         """Let newcomers in, read on in their prompts, draw one token of every text."""
         self._see_off()
         while self._waiting and self._rooms.has_free:
-            self._admit(self._next_in_line())
+            self._admit(self._line()[0])
+        for place, request in enumerate(self._line(), start=1):
+            request.place = place
         n_read = 0
         while n_read < READ_AHEAD and (reading := next((each for each in self._live if each.unread), None)):
             n_read += len(reading.unread[0])
@@ -172,14 +178,20 @@ class Desk:
             if (verdict := live.request.verdict()) is not None:
                 self._end(live, verdict)
 
-    def _next_in_line(self) -> Request:
-        """The first of those callers who have fewest texts under way."""
+    def _line(self) -> list[Request]:
+        """Who waits, in the order of their turns: those first who have fewest texts under way."""
         busy = Counter(live.request.caller.name for live in self._live)
-        request = min(self._waiting, key=lambda each: busy[each.caller.name] if each.caller.name else 0)
-        self._waiting.remove(request)
-        return request
+
+        def turn(request: Request) -> tuple[int, float]:
+            caller = request.caller
+            came_s = request.came_s if caller.since_s is None else caller.since_s
+            return busy[caller.name] if caller.name else 0, came_s
+
+        return sorted(self._waiting, key=turn)
 
     def _admit(self, request: Request) -> None:
+        self._waiting.remove(request)
+        request.place = 0
         room, unread = self._rooms.take(request.segments)
         live = _Live(request, room, unread)
         self._live.append(live)

@@ -174,9 +174,14 @@ class LlamaCppModel:
     def _listen(self, request: Request) -> Generator[int, None, None]:
         request.deadline = request.caller.deadline()
         self._requests.put(request)
+        place = 0
         try:
             while not request.is_abandoned():
                 outcome = self._next_outcome(request)
+                if outcome is None and request.place != place and request.caller.on_wait is not None:
+                    place = request.place
+                    if place:
+                        request.caller.on_wait(place)
                 if isinstance(outcome, BaseException):
                     raise outcome
                 if isinstance(outcome, Finished) or request.is_abandoned():

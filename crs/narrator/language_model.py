@@ -10,8 +10,8 @@ import hashlib
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -35,10 +35,17 @@ Segment = np.ndarray  # int32 (n,) token ids, or float32 (n, embedding_dim) soft
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, so that nobody takes all turns, and how many seconds they wait at most (None: forever)."""
+    """Who asks, so that nobody takes all turns, and how many seconds they wait at most (None: forever).
+
+    ``since_s``: when they came, in seconds of `time.monotonic`, where this is not their first request for
+    the same text: they do not go to the end of the line again. ``on_wait`` is told, in the asking thread, of
+    the place in line (from 1) whenever it changes while they wait.
+    """
 
     name: str = ""
     patience_s: float | None = None
+    since_s: float | None = None
+    on_wait: Callable[[int], None] | None = field(default=None, compare=False)
 
     def deadline(self) -> float | None:
         """When they give up if they begin to wait now, in seconds of `time.monotonic`."""

@@ -160,9 +160,11 @@ class Narrator:
         """``[head][soft rows][question]`` as the language model takes it."""
         n_history, target = len(evidence.items), evidence.target
         positions = np.asarray([*range(1, n_history + 1), *([0] if target else [])], dtype=np.int64)
+        soft = self._soft_tokens(rows, positions)
         return [
             self._tokenizer.head,
-            self._soft_tokens(rows, positions),
+            soft[:n_history],
+            soft[n_history:],  # by itself: the purchases stay as they are when another target is asked for
             question(self._tokenizer, evidence),
         ]
 
@@ -179,6 +181,7 @@ class Narrator:
             return stop is not None and stop.is_set()
 
         started = time.perf_counter()
+        caller = replace(caller, since_s=time.monotonic() if caller.since_s is None else caller.since_s)
         tokenizer, ledger = self._tokenizer, _Ledger(evidence)
         prompt = self.prompt(rows, evidence)
         markup, constraints = Markup(evidence), self._constraints(evidence)

@@ -96,6 +96,7 @@ class FakeShop:
         self.remembered: dict[str, Person] = {}
         self.narrated: list[tuple[str, Task, str | None, int]] = []
         self.before_piece: Callable[[], None] = lambda: None
+        self.places_in_line: Sequence[int] = ()  # what everyone who asks for a narrative waits through
         self.vocabulary = Vocabulary(
             *(
                 tuple(sorted({value for item in ITEMS.values() if (value := of(item))}))
@@ -136,7 +137,10 @@ class FakeShop:
         target_id: str | None = None,
         seed: int = 0,
         stop: threading.Event | None = None,
+        on_wait: Callable[[int], None] | None = None,
     ) -> NarrationStream:
+        for place in self.places_in_line if on_wait else ():
+            on_wait(place)
         self.narrated.append((person.user_id, task, target_id, seed))
         result: list[Narrated] = []
         return NarrationStream(self._tell(person, task, target_id, seed, stop, result), result)

@@ -10,7 +10,7 @@ import pytest
 from fake_shop import HISTORIES, ITEMS, FakeShop
 
 from agents.conversation import Assistant
-from agents.events import Answer, Cards, Done, Event, Said, Understood
+from agents.events import Answer, Cards, Done, Event, Said, Understood, Waiting
 from agents.turn import MAX_MESSAGE
 from knowledge.errors import BusyError, ModelError, NotFoundError
 
@@ -27,6 +27,7 @@ def shop(assistant: Assistant) -> Iterator[FakeShop]:
     yield shop
     shop.before_piece = lambda: None
     shop.caveats = []
+    shop.places_in_line = ()
 
 
 @pytest.fixture
@@ -92,6 +93,14 @@ def test_why_this_tells_the_shares_in_words(talk: Talk) -> None:
     answer = talk("anna", "recommend me a lamp", "why this one?")
     assert (answer.intent, answer.target_id) == ("why_this", "i12")
     assert "50%" in answer.text and "people with purchases like yours" in answer.text
+
+
+def test_who_has_to_wait_hears_their_place(talk: Talk, shop: FakeShop) -> None:
+    shop.places_in_line = (2, 1)
+    events = talk.events("anna", "Tell me about myself as a shopper")
+    assert [event.place for event in events if isinstance(event, Waiting)] == [2, 1]
+    first_said = next(i for i, event in enumerate(events) if isinstance(event, Said))
+    assert any(isinstance(event, Waiting) for event in events[: first_said + 3])
 
 
 @pytest.mark.parametrize(

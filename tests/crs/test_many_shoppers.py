@@ -19,6 +19,7 @@ from crs.narrator.language_model import Caller
 from crs.narrator.prefixes import Held, Parking
 from crs.narrator.sampling import Constraints, Sampling
 from knowledge.errors import BusyError, ModelError
+from tests.waiting import wait_until
 
 HOT = Sampling(temperature=0.9, top_p=0.95, max_tokens=40)
 
@@ -80,6 +81,14 @@ class Line:
         """Return once ``n`` have asked."""
         while len(self._asked) < n:
             time.sleep(0.005)
+
+
+def asking(model: LlamaCppModel, seed: int, caller: Caller) -> threading.Thread:
+    """A thread that has begun to ask for a short text."""
+    text = model.generate(soft_prompt(seed), replace(GREEDY, max_tokens=5), caller=caller)
+    thread = threading.Thread(target=lambda: list(text))
+    thread.start()
+    return thread
 
 
 def all_at_once(model: LlamaCppModel, seeds: range) -> dict[int, list[int]]:
@@ -212,6 +221,40 @@ class TestTheLine:
         for thread in threads:
             thread.join(60)
         assert "modest" in ended[:4]  # of the greedy two may be under way and one more be let in with it
+        model.close()
+
+    def test_who_waits_is_told_their_place(self, gguf_path: Path) -> None:
+        model = open_model(gguf_path, n_seqs=1)
+        busy = model.generate(soft_prompt(0), replace(GREEDY, max_tokens=9999), constraints=unending(model))
+        next(busy)
+        places: list[list[int]] = [[], [], []]
+        threads = []
+        for seed, heard in enumerate(places):
+            caller = Caller(str(seed), on_wait=heard.append)
+            threads.append(asking(model, seed, caller))
+            wait_until(lambda heard=heard: bool(heard))
+        assert places == [[1], [2], [3]]
+        busy.close()
+        for thread in threads:
+            thread.join(60)
+        assert all(heard == sorted(heard, reverse=True) and heard[-1] >= 1 for heard in places)
+        assert model.load.n_waiting == 0
+        model.close()
+
+    def test_a_text_that_goes_on_does_not_queue_again(self, gguf_path: Path) -> None:
+        model = open_model(gguf_path, n_seqs=1)
+        began = time.monotonic()
+        busy = model.generate(soft_prompt(0), replace(GREEDY, max_tokens=9999), constraints=unending(model))
+        next(busy)
+        newcomer: list[int] = []
+        continuing: list[int] = []
+        threads = [asking(model, 1, Caller("newcomer", on_wait=newcomer.append))]
+        wait_until(lambda: newcomer == [1])
+        threads.append(asking(model, 2, Caller("here", since_s=began, on_wait=continuing.append)))
+        wait_until(lambda: newcomer == [1, 2] and continuing == [1])
+        busy.close()
+        for thread in threads:
+            thread.join(60)
         model.close()
 
     def test_a_deadline_ends_a_text_under_way_and_one_in_line(self, gguf_path: Path) -> None:

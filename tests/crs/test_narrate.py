@@ -120,7 +120,8 @@ def test_the_prompt_is_head_soft_rows_and_question(
     desk = Desk(tokenizer, soft_tokens, ["A [target] mug."])
     rows = np.random.default_rng(1).standard_normal((3, 512)).astype(np.float32)
     list(desk.narrator.narrate(rows, "product_endorsement", history=HISTORY, target=TARGET))
-    head, soft, asked = desk.model.prompts[0]
+    head, *soft_parts, asked = desk.model.prompts[0]
+    soft = np.concatenate(soft_parts)
     assert head.tolist() == [tokenizer.bos_id]
     np.testing.assert_array_equal(soft, soft_tokens(rows, np.asarray([1, 2, 0])))
     assert asked[0] == tokenizer.task_id("product_endorsement") and asked[-1] == tokenizer.say_id
@@ -389,6 +390,20 @@ def test_a_sentence_that_just_fits_is_kept(
     stream = Desk(tokenizer, soft_tokens, [text + " More."]).tell()
     assert spelled(stream) == text
     assert stream.result.cut  # the limit was met, whether or not more would have come
+
+
+def test_another_target_changes_nothing_of_what_is_read_of_the_purchases(
+    tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
+) -> None:
+    narrator, rows = Desk(tokenizer, soft_tokens, []).narrator, np.ones((3, 512), np.float32)
+    summary = narrator.prompt(rows[:2], Evidence(HISTORY, "user_summary_brief"))
+    pitches = [
+        narrator.prompt(rows * scale, Evidence(HISTORY, "product_endorsement", target))
+        for scale, target in ((1, HISTORY[0]), (1, HISTORY[1]))
+    ]
+    for pitch in pitches:
+        for before, now in zip(summary[:2], pitch[:2], strict=True):
+            np.testing.assert_array_equal(before, now)
 
 
 def test_the_context_is_a_limit_too(tokenizer: NarratorTokenizer, soft_tokens: SoftTokens) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from types import SimpleNamespace
 from typing import Any
@@ -50,6 +51,20 @@ def test_an_answer_streams_in_growing_frames(
     for part in ("Here is what I found", "Watering Can, 5 L", "$27.00", "4 of 5 stars", "rc-cite", "rc-star"):
         assert part in answer.content
     assert answer.chips == ("Something cheaper", "Why the first one?", "Pitch me the second")
+
+
+def test_who_waits_sees_their_place_until_words_come(
+    shop: Any, assistant: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handlers, "FRAME_S", 0.0)
+    assistant.places_in_line = (3, 1)
+    session = opened(assistant, shop)
+    frames = handlers.converse(assistant, shop, session, "garden?")
+    shown = [html_of(shop, session)[-1] for _ in frames]
+    told = [
+        next((words for words in ("2 before you", "you are next") if words in html), "") for html in shown
+    ]
+    assert [words for words, _ in itertools.groupby(told)] == ["", "2 before you", "you are next", ""]
 
 
 def test_frames_are_paced(shop: Any, assistant: Any) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,7 +28,14 @@ from browser import (
 )
 from ui_fakes import FakeAssistant, FakeShop
 
+from agents.events import Event, Said
+from agents.render import Segment
+from crs.narrator.engine import LlamaCppModel
+from crs.narrator.gguf_export import export_gguf
+from crs.narrator.sampling import Constraints
 from knowledge.types import Item
+from tests.crs.narrator_folders import CONTEXT_LENGTH, GREEDY, soft_prompt, write_narrator
+from tests.waiting import wait_until
 from ui.cards import ZERO_WIDTH
 
 if TYPE_CHECKING:
@@ -197,6 +207,43 @@ def test_leaving_the_page_ends_the_answer(served: Served, browser: Browser) -> N
             return
         time.sleep(0.1)
     pytest.fail("the reply went on after its page was closed")
+
+
+def test_leaving_the_page_frees_the_narrator(
+    served: Served, browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All the way from the closed page to the room in llama.cpp's cache."""
+    import llama_cpp
+
+    folder = write_narrator(tmp_path)
+    export_gguf(folder, folder / "narrator.gguf", "f32")
+    model = LlamaCppModel(folder / "narrator.gguf", n_ctx=CONTEXT_LENGTH)
+    decode = llama_cpp.llama_decode
+    n_decoded = 0
+
+    def slowly(context: object, batch: object) -> int:
+        nonlocal n_decoded
+        n_decoded += 1
+        time.sleep(0.1)  # a minute for a whole context
+        return int(decode(context, batch))
+
+    def endless(conversation_id: str, message: str, stop: threading.Event) -> Iterator[Event]:
+        never = Constraints(frozenset({model.eos_id}))
+        sampling = replace(GREEDY, max_tokens=CONTEXT_LENGTH)
+        told = model.generate(soft_prompt(1), sampling, constraints=never, stop=stop)
+        for n, _ in enumerate(told, start=1):
+            yield Said(None, (Segment("word " * n),))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(llama_cpp, "llama_decode", slowly)
+    monkeypatch.setattr(served.assistant, "_turn", endless)
+    monkeypatch.setattr(FakeShop, "load", property(lambda shop: model.load))
+    with watched(browser, served.url) as seen:
+        ask(seen.page, "talk on and on")
+        wait_live(seen.page)
+        seen.page.wait_for_selector("text=Narrator: telling 1 of at most 8 at once, 0 in line.")
+    wait_until(lambda: model.load.n_live == 0)
+    assert n_decoded < CONTEXT_LENGTH - 100  # it did not just come to its end
+    model.close()
 
 
 def test_retry_edit_chips_and_starting_over(served: Served, browser: Browser) -> None:

@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 
-from agents.events import Answer, Card, Cards, Cite, Done, Event, Message, Said
+from agents.events import Answer, Card, Cards, Cite, Done, Event, Message, Said, Waiting
 from agents.plan import Intent
 from agents.render import Segment
+from crs.narrator.engine import Load
 from knowledge.errors import FeedbackError, ModelError, NotFoundError
 from knowledge.feedback import Rating
 from knowledge.types import Interaction, Item, Recommendation
@@ -65,6 +66,10 @@ class FakeShop:
         self.notes = ["Runs on this CPU"]
         self.feedback = FakeLog()
 
+    @property
+    def load(self) -> Load | None:
+        return None
+
     def person(self, user_id: str) -> SimpleNamespace:
         if user_id not in self.user_ids:
             raise NotFoundError(f"no shopper '{user_id}' in this store; pick one from the list")
@@ -90,6 +95,7 @@ class FakeAssistant:
         self.shop, self.pause_s = shop, pause_s
         self.kept: dict[str, list[Message]] = {}
         self.owner: dict[str, str | None] = {}
+        self.places_in_line: tuple[int, ...] = ()
         self.abandoned: list[str] = []  # messages whose reply was closed before its end
 
     def open(self, conversation_id: str, user_id: str | None = None) -> None:
@@ -127,6 +133,8 @@ class FakeAssistant:
             for rank, (item_id, cf) in enumerate([("i6", 0.7), ("i7", 0.3), ("i8", 0.6)], start=1)
         )
         yield Cards(recommendations)
+        for place in self.places_in_line:
+            yield Waiting(place)
         cited = {"trowel": ("i2", 2), "seed tin": ("i3", 3), "the Fernwick Watering Can": ("i6", 0)}
         segments: list[Segment] = []
         for run in WORDS:

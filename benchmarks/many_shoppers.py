@@ -9,24 +9,36 @@ quarter of that in line; a second turn four times sooner; whoever is taken up ag
 from __future__ import annotations
 
 import argparse
+import functools
 import statistics
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.measuring import resident_mb
 from benchmarks.models import SIZES, random_gguf
-from benchmarks.soak import resident_mb
+from crs.adapter import SoftTokens
+from crs.bundle import Bundle
+from crs.content import Encoder
 from crs.evaluation.record import write_record
 from crs.narrator.engine import LlamaCppModel
+from crs.narrator.evidence import Evidence, StoreWords
+from crs.narrator.gguf_export import cached_gguf
 from crs.narrator.language_model import Caller, Segment
+from crs.narrator.narrate import Narrator
+from crs.narrator.narrator_folder import open_tokenizer
 from crs.narrator.sampling import Constraints, Sampling
+from crs.rows import FusedRows
+from knowledge.types import MAX_HISTORY, Task
 
 OUT = Path("benchmarks/results/many_shoppers.json")
-N_SOFT, N_QUESTION, N_TOKENS = 50, 40, 48
+N_SOFT, N_QUESTION, N_TOKENS = 50, 40, 64
+N_QUESTIONS = (10, 40)  # of a second turn: a few words, or a target with its listing
 AT_ONCE = (1, 2, 4, 8, 16)
 N_IN_TURN, N_TURNS = 200, 20
 SAMPLING = Sampling(temperature=0.8, max_tokens=N_TOKENS)
@@ -53,10 +65,10 @@ def main() -> None:
             print(part, name, *(f"{key} {value:.4g}" for key, value in values.items()), sep="\t")
 
 
-def _prompt(model: LlamaCppModel, person: int, turn: int = 0) -> list[Segment]:
+def _prompt(model: LlamaCppModel, person: int, turn: int = 0, n_question: int = N_QUESTION) -> list[Segment]:
     """Fifty soft rows of a person and a question of a turn."""
     rows = np.random.default_rng(person).normal(scale=0.05, size=(N_SOFT, model.embedding_dim))
-    question = np.random.default_rng((person, turn)).integers(2, model.n_vocab, size=N_QUESTION)
+    question = np.random.default_rng((person, turn)).integers(2, model.n_vocab, size=n_question)
     return [np.array([2], dtype=np.int32), rows.astype(np.float32), question.astype(np.int32)]
 
 
@@ -119,19 +131,53 @@ def _second_turn(path: Path) -> dict[str, dict[str, float]]:
     """First token of a second question, with what was read of the person before and without it."""
     found = {}
     model = LlamaCppModel(path, n_seqs=1, n_threads=1, parking_bytes=0)
+    for n_question in N_QUESTIONS:
+        found[f"{N_SOFT} soft tokens, question of {n_question}"] = _remembered_or_anew(
+            model, functools.partial(_prompt, model, n_question=n_question)
+        )
+    model.close()
+    found["embedded narrator, summary then endorsement"] = _own_second_turn()
+    return found
+
+
+def _own_second_turn() -> dict[str, float]:
+    """The same with the prompts that the embedded narrator is given, of shoppers with long histories."""
+    bundle, encoder = Bundle.open(None), Encoder()
+    rows, items = FusedRows(bundle, encoder), bundle.store.items
+    people = sorted(bundle.store.user_ids, key=lambda each: -len(bundle.store.history(each)))[: 2 * N_TURNS]
+    with tempfile.TemporaryDirectory() as cache:
+        model = LlamaCppModel(cached_gguf(bundle.narrator_dir, Path(cache)), n_seqs=1, parking_bytes=0)
+        tokenizer = open_tokenizer(bundle.narrator_dir)
+        soft_tokens = SoftTokens.load(bundle.narrator_dir / "adapter.safetensors")
+        words = StoreWords.of(items.values())
+        narrator = Narrator(model, tokenizer, soft_tokens, words=words)
+
+        def prompt(person: int, turn: int) -> list[Segment]:
+            history = bundle.store.history(people[person % len(people)])[-MAX_HISTORY:]
+            target = list(items.values())[turn * 97 + person] if turn else None
+            task: Task = "product_endorsement" if turn else "user_summary_brief"
+            evidence = Evidence.of(history, items, task, target, words)
+            return narrator.prompt(rows.of(history, target), evidence)
+
+        figures = _remembered_or_anew(model, prompt)
+        model.close()
+    return figures
+
+
+def _remembered_or_anew(
+    model: LlamaCppModel, prompt: Callable[[int, int], list[Segment]]
+) -> dict[str, float]:
     kept, anew = [], []
     for person in range(N_TURNS):
-        model.logits(_prompt(model, person))
-        kept.append(_ms(model, person, turn=1))
-        model.logits(_prompt(model, person + 1000))  # someone else takes the only room
-        anew.append(_ms(model, person, turn=2))
-    model.close()
-    found["first token"] = {
+        model.logits(prompt(person, 0))
+        kept.append(_ms(model, prompt(person, 1)))
+        model.logits(prompt(person + N_TURNS, 0))  # someone else takes the only room
+        anew.append(_ms(model, prompt(person, 2)))
+    return {
         "remembered_median_ms": statistics.median(kept),
         "anew_median_ms": statistics.median(anew),
         "ratio": statistics.median(anew) / statistics.median(kept),
     }
-    return found
 
 
 def _in_turn(path: Path) -> dict[str, dict[str, float]]:
@@ -141,11 +187,11 @@ def _in_turn(path: Path) -> dict[str, dict[str, float]]:
         model.logits(_prompt(model, person))
     parked = model.load.n_parked
     memory_first = resident_mb()
-    resumed = [_ms(model, person, turn=1) for person in range(N_IN_TURN)]
+    resumed = [_ms(model, _prompt(model, person, turn=1)) for person in range(N_IN_TURN)]
     memory_then = resident_mb()
     resident = []
     for person in range(N_IN_TURN - 8, N_IN_TURN):  # these are still in their rooms
-        resident.append(_ms(model, person, turn=2))
+        resident.append(_ms(model, _prompt(model, person, turn=2)))
     figures = {
         "people": float(N_IN_TURN),
         "parked": float(parked),
@@ -160,8 +206,7 @@ def _in_turn(path: Path) -> dict[str, dict[str, float]]:
     return {"eight rooms": figures}
 
 
-def _ms(model: LlamaCppModel, person: int, turn: int) -> float:
-    prompt = _prompt(model, person, turn)
+def _ms(model: LlamaCppModel, prompt: list[Segment]) -> float:
     started = time.perf_counter()
     model.logits(prompt)
     return (time.perf_counter() - started) * 1e3

@@ -12,8 +12,10 @@ SIZES = {"60M": (512, 14, 2048), "135M": (768, 16, 3072)}
 N_VOCAB = 8192
 
 
-def random_gguf(folder: Path, size: str, weights: str = "f16") -> Path:
-    """A GGUF of a random Llama of ``size`` in ``folder``, made once."""
+def random_gguf(folder: Path, size: str, weights: str = "f16", *, n_ctx: int = 1024) -> Path:
+    """A GGUF of a random Llama of ``size`` in ``folder``, made once; its weights as Hugging Face has them lie
+    in the folder ``size`` beside it.
+    """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -33,7 +35,7 @@ def random_gguf(folder: Path, size: str, weights: str = "f16") -> Path:
         num_attention_heads=hidden // 64,
         num_key_value_heads=hidden // 128,
         head_dim=64,
-        max_position_embeddings=1024,
+        max_position_embeddings=n_ctx,
         tie_word_embeddings=True,
     )
     LlamaForCausalLM(config).save_pretrained(source)

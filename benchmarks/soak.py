@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import resource
 import statistics
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.measuring import resident_mb
 from crs.bundle import Bundle
 from crs.evaluation.record import write_record
 from crs.narrator.engine import LlamaCppModel
@@ -169,12 +169,6 @@ class Soak:
             self.tally.note("given up after a millisecond")
         else:
             self.tally.note("told within a millisecond")
-
-
-def resident_mb() -> int:
-    """Memory of this process now."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() // 2**20
 
 
 def soak(model: LlamaCppModel, seconds: float, n_clients: int, progress: Callable[[float], None]) -> dict:

@@ -136,30 +136,35 @@ def _second_turn(path: Path) -> dict[str, dict[str, float]]:
             model, functools.partial(_prompt, model, n_question=n_question)
         )
     model.close()
-    found["embedded narrator, summary then endorsement"] = _own_second_turn()
+    found |= _own_second_turn()
     return found
 
 
-def _own_second_turn() -> dict[str, float]:
+def _own_second_turn() -> dict[str, dict[str, float]]:
     """The same with the prompts that the embedded narrator is given, of shoppers with long histories."""
     bundle, encoder = Bundle.open(None), Encoder()
     rows, items = FusedRows(bundle, encoder), bundle.store.items
     people = sorted(bundle.store.user_ids, key=lambda each: -len(bundle.store.history(each)))[: 2 * N_TURNS]
+    words = StoreWords.of(items.values())
     with tempfile.TemporaryDirectory() as cache:
         model = LlamaCppModel(cached_gguf(bundle.narrator_dir, Path(cache)), n_seqs=1, parking_bytes=0)
         tokenizer = open_tokenizer(bundle.narrator_dir)
         soft_tokens = SoftTokens.load(bundle.narrator_dir / "adapter.safetensors")
-        words = StoreWords.of(items.values())
         narrator = Narrator(model, tokenizer, soft_tokens, words=words)
 
-        def prompt(person: int, turn: int) -> list[Segment]:
-            history = bundle.store.history(people[person % len(people)])[-MAX_HISTORY:]
-            target = list(items.values())[turn * 97 + person] if turn else None
-            task: Task = "product_endorsement" if turn else "user_summary_brief"
-            evidence = Evidence.of(history, items, task, target, words)
-            return narrator.prompt(rows.of(history, target), evidence)
+        def prompt(person: int, task: Task) -> list[Segment]:
+            history = bundle.store.history(people[person])[-MAX_HISTORY:]
+            target = list(items.values())[person] if task == "product_endorsement" else None
+            return narrator.prompt(rows.of(history, target), Evidence.of(history, items, task, target, words))
 
-        figures = _remembered_or_anew(model, prompt)
+        figures = {
+            "embedded narrator, another answer to the same": _remembered_or_anew(
+                model, lambda person, turn: prompt(person, "user_summary_brief")
+            ),
+            "embedded narrator, summary then endorsement": _remembered_or_anew(
+                model, lambda person, turn: prompt(person, "product_endorsement" if turn else "user_profile")
+            ),
+        }
         model.close()
     return figures
 

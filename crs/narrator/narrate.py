@@ -161,12 +161,9 @@ class Narrator:
         n_history, target = len(evidence.items), evidence.target
         positions = np.asarray([*range(1, n_history + 1), *([0] if target else [])], dtype=np.int64)
         soft = self._soft_tokens(rows, positions)
-        return [
-            self._tokenizer.head,
-            soft[:n_history],
-            soft[n_history:],  # by itself: the purchases stay as they are when another target is asked for
-            question(self._tokenizer, evidence),
-        ]
+        asked = question(self._tokenizer, evidence)
+        # Segments are remembered whole: the purchases for another target, all but a token for another try.
+        return [self._tokenizer.head, soft[:n_history], soft[n_history:], asked[:-1], asked[-1:]]
 
     def _stream(
         self,

@@ -61,19 +61,17 @@ class Rooms:
         n_shared = neighbour.held.in_common(known)
         kept = sum(lengths[:n_own])
         goes_on = 2 * kept >= min(own.held.n_positions, sum(lengths)) and n_own >= n_parked
-        if n_own and goes_on:
-            room = own
-        else:
+        room = own
+        if not (n_own and goes_on):
             room = min(free, key=lambda room: (bool(room.held.keys), room.used))
-            self._vacate(room)
-            if parked is not None and n_parked >= n_shared and sum(lengths[:n_parked]) >= MIN_KEPT:
-                found, state = parked.held, self.parking.take(parked)
-            elif room is not neighbour and sum(lengths[:n_shared]) >= MIN_KEPT:
-                found, state = neighbour.held, self._context.state(neighbour.seq)
-            else:
-                found, state = Held(), b""
-            if state and self._context.restore(room.seq, state):
-                room.held = found.first(len(found.keys))
+            self._park(room)
+            # Where there is no other room, what is in common stays and only the rest is given up.
+            if room is not own or n_own < max(n_parked, 1):
+                self.empty(room)
+                if parked is not None and n_parked >= n_shared and sum(lengths[:n_parked]) >= MIN_KEPT:
+                    self._restore(room, parked.held, self.parking.take(parked))
+                elif room is not neighbour and sum(lengths[:n_shared]) >= MIN_KEPT:
+                    self._restore(room, neighbour.held, self._context.state(neighbour.seq))
         self._trim(room, room.held.in_common(known))
         self._turn += 1
         room.is_taken, room.used = True, self._turn
@@ -94,10 +92,13 @@ class Rooms:
         for room in self.rooms:
             room.held = Held()
 
-    def _vacate(self, room: Room) -> None:
+    def _park(self, room: Room) -> None:
         if room.held.n_positions >= MIN_KEPT:
             self.parking.park(room.held, self._context.state(room.seq))
-        self.empty(room)
+
+    def _restore(self, room: Room, held: Held, state: bytes) -> None:
+        if state and self._context.restore(room.seq, state):
+            room.held = held.first(len(held.keys))
 
     def _trim(self, room: Room, n_batches: int) -> None:
         if n_batches == len(room.held.keys):

@@ -364,6 +364,23 @@ class TestParking:
         assert seen[-1][1] == seen[-10][1] > 0
         model.close()
 
+    def test_the_only_room_keeps_a_beginning_for_a_longer_question(
+        self, gguf_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import llama_cpp
+
+        model, first = open_model(gguf_path, n_seqs=1, parking_bytes=0), soft_prompt(3)
+        other = np.arange(20, 60, dtype=np.int32)  # longer than all that is in common
+        model.logits([*first[:2], other + 1])
+        read: list[int] = []
+        decode = llama_cpp.llama_decode
+        monkeypatch.setattr(
+            llama_cpp, "llama_decode", lambda ctx, batch: read.append(batch.n_tokens) or decode(ctx, batch)
+        )
+        model.logits([*first[:2], other])
+        assert read == [len(other)]
+        model.close()
+
     def test_a_beginning_is_copied_from_whoever_has_it(
         self, gguf_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

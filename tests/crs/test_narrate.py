@@ -120,8 +120,8 @@ def test_the_prompt_is_head_soft_rows_and_question(
     desk = Desk(tokenizer, soft_tokens, ["A [target] mug."])
     rows = np.random.default_rng(1).standard_normal((3, 512)).astype(np.float32)
     list(desk.narrator.narrate(rows, "product_endorsement", history=HISTORY, target=TARGET))
-    head, *soft_parts, asked = desk.model.prompts[0]
-    soft = np.concatenate(soft_parts)
+    head, *soft_parts, most, last = desk.model.prompts[0]
+    soft, asked = np.concatenate(soft_parts), [*most, *last]
     assert head.tolist() == [tokenizer.bos_id]
     np.testing.assert_array_equal(soft, soft_tokens(rows, np.asarray([1, 2, 0])))
     assert asked[0] == tokenizer.task_id("product_endorsement") and asked[-1] == tokenizer.say_id

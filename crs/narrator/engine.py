@@ -12,20 +12,21 @@ import os
 import queue
 import threading
 import weakref
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from crs.narrator.desk import Desk, Errand, Finished, Load, Outcome, Request
-from crs.narrator.gguf_text import Turn
+from crs.narrator.gguf_text import GgufText, Turn
 from crs.narrator.language_model import ANYONE, Caller, Segment, check_segments, closed_error
 from crs.narrator.llama_context import CacheType, LlamaContext
 from crs.narrator.sampling import Constraints, Sampler, Sampling
 from knowledge.errors import ModelError, NotFoundError
 
+T = TypeVar("T")
 _POLL_S = 0.02  # how long a waiting caller may take to notice that it was stopped
 N_SEQS = 8  # texts told at once
 MAX_WAITING = 64  # requests in line; more are refused
@@ -138,13 +139,16 @@ class LlamaCppModel:
 
     def chat_prompt(self, turns: Sequence[Turn]) -> np.ndarray:
         """Ids int32 (n,) that ask for the next turn of a chat, by the model's own vocabulary and template."""
-        ids: np.ndarray = self._answer_to(Errand(lambda context: context.text.chat_prompt(turns)))
-        return ids
+        return self.ask_text(lambda text: text.chat_prompt(turns))
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ``ids`` by the model's own vocabulary, control tokens left out."""
-        text: str = self._answer_to(Errand(lambda context: context.text.decode(ids)))
-        return text
+        return self.ask_text(lambda text: text.decode(ids))
+
+    def ask_text(self, ask: Callable[[GgufText], T]) -> T:
+        """What ``ask`` makes of the model's own vocabulary and chat template, in the owner's thread."""
+        answer: T = self._answer_to(Errand(lambda context: ask(context.text)))
+        return answer
 
     def close(self) -> None:
         """See ``LanguageModel.close``; a request under way ends with ModelError."""

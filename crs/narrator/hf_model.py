@@ -60,8 +60,8 @@ class HfModel:
         self.device = device if device == "cpu" else f"gpu ({device})"
         self.n_vocab, self.embedding_dim = map(int, self._embed.weight.shape)
         self.context_length = int(config.max_position_embeddings)
-        self._end_ids = end_ids or end_ids_of(folder, config.eos_token_id)
-        self.eos_id = self._end_ids[0]
+        self.end_ids = end_ids or end_ids_of(folder, config.eos_token_id)
+        self.eos_id = self.end_ids[0]
 
     def generate(
         self,
@@ -112,7 +112,7 @@ class HfModel:
             check_patience(deadline)
             logits, cache = self._forward(rows, cache)
             token = sampler.pick(logits)
-            if token in self._end_ids:
+            if token in self.end_ids:
                 return
             yield token
             rows = [np.array([token], dtype=np.int32)]

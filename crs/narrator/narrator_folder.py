@@ -1,4 +1,5 @@
-"""A narrator's folder, opened: with a language model of its own, or an adapter for a foreign one."""
+"""A narrator, opened: from its folder, which has a language model of its own or an adapter for a foreign one,
+or just a foreign model, which reads the purchases as text."""
 
 from __future__ import annotations
 
@@ -7,13 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crs.narrator import foreign
-from crs.narrator.foreign import ForeignModel, ForeignTokenizer, is_foreign, local_folder
+from crs.narrator.foreign import TEXT_PREFACE, ForeignModel, ForeignTokenizer, is_foreign, local_folder
 from crs.narrator.prompt import PromptTokenizer
 from crs.narrator.tokenizer import NarratorTokenizer
+from crs.narrator.vocabulary import GgufVocabulary, HfVocabulary
+from knowledge.errors import ModelError
 
 if TYPE_CHECKING:
     from crs.narrator.language_model import LanguageModel
 
+TEXT_CONTEXT, TEXT_SEQS = 4096, 4  # 50 purchases as text take some 3,000 tokens, and memory in each room
 OWN_PARTS = ("config.json", "tokenizer.json", "model.safetensors", "adapter.safetensors")
 
 
@@ -27,7 +31,7 @@ def open_tokenizer(narrator_dir: Path) -> PromptTokenizer:
     """The tokenizer that the narrator is asked through. Raises ModelError when it cannot be read."""
     if is_foreign(narrator_dir):
         end_ids = ForeignModel.read(narrator_dir).end_ids
-        return ForeignTokenizer.load(narrator_dir / foreign.TOKENIZER, end_ids)
+        return ForeignTokenizer(HfVocabulary.load(narrator_dir / foreign.TOKENIZER, end_ids))
     return NarratorTokenizer.load(narrator_dir / "tokenizer.json")
 
 
@@ -53,6 +57,40 @@ def open_language_model(narrator_dir: Path, cache_dir: Path) -> LanguageModel:
     if gguf:
         return LlamaCppModel(gguf)
     return HfModel(local_folder(model.llm), name=model.llm, end_ids=model.end_ids)
+
+
+def text_model(narrator_dir: Path) -> str | None:
+    """RACONTEUR_LLM: the model that reads purchases as text; None where it is not set.
+
+    Nor where the folder's adapter is trained for that very model.
+    """
+    llm = os.environ.get("RACONTEUR_LLM")
+    if not llm or not is_foreign(narrator_dir):
+        return llm or None
+    trained_for = ForeignModel.read(narrator_dir)
+    names = [Path(name).resolve() for name in (trained_for.llm, trained_for.gguf) if name]
+    return None if Path(llm).resolve() in names else llm
+
+
+def open_text_model(llm: str) -> tuple[LanguageModel, ForeignTokenizer]:
+    """A foreign model that reads purchases as text, and how it is asked.
+
+    ``llm``: a GGUF file; else a folder in Hugging Face's layout, or a repository downloaded before, run by
+    transformers. Raises NotFoundError or ModelError when it is none of these or cannot be opened.
+    """
+    from crs.narrator.engine import LlamaCppModel
+    from crs.narrator.hf_model import HfModel
+
+    if Path(llm).suffix == ".gguf" or Path(llm).is_file():
+        served = LlamaCppModel(llm, n_ctx=TEXT_CONTEXT, n_seqs=TEXT_SEQS)
+        try:
+            return served, ForeignTokenizer(GgufVocabulary(served), TEXT_PREFACE)
+        except ModelError:
+            served.close()
+            raise
+    folder = local_folder(llm)
+    model = HfModel(folder, name=Path(llm).name)
+    return model, ForeignTokenizer(HfVocabulary.load(folder, model.end_ids), TEXT_PREFACE)
 
 
 def weights_dir(narrator_dir: Path) -> Path:

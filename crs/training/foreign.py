@@ -13,6 +13,7 @@ import torch
 from crs.bundle import Bundle
 from crs.content import Encoder, TextEncoder
 from crs.narrator.foreign import TOKENIZER, ForeignModel, ForeignTokenizer, local_folder
+from crs.narrator.vocabulary import HfVocabulary
 from crs.training.foreign_student import ForeignStudent
 from crs.training.loop import Run, Settings, fit, prefit
 from crs.training.material import gather
@@ -47,7 +48,8 @@ def train_foreign_adapter(
     hidden = int(model.get_input_embeddings().weight.shape[1])
     if gguf:
         _check_gguf(gguf, folder, hidden)
-    tokenizer = ForeignTokenizer.load(folder, _end_ids(model))
+    vocabulary = HfVocabulary.load(folder, _end_ids(model))
+    tokenizer = ForeignTokenizer(vocabulary)
     narrator_dir = work_dir / "narrator"
     narrator_dir.mkdir(parents=True, exist_ok=True)
     bundle = Bundle.open(bundle_path)
@@ -70,10 +72,10 @@ def train_foreign_adapter(
         prefit(student, list(student.adapter.parameters()), material, settings, run)
     report = fit(student, tokenizer, optimizers, material, settings, run)
     student.save(narrator_dir)
-    tokenizer.save(narrator_dir / TOKENIZER)
+    vocabulary.save(narrator_dir / TOKENIZER)
     lies_at = str(folder.resolve()) if Path(llm).is_dir() else llm
     served = str(gguf.resolve()) if gguf else None
-    ForeignModel(lies_at, hidden, tokenizer.end_ids, served).write(narrator_dir)
+    ForeignModel(lies_at, hidden, vocabulary.end_ids, served).write(narrator_dir)
     training = {"settings": asdict(settings), "llm": llm, "n_users": len(material.users), "held_out": report}
     (narrator_dir / "training.json").write_text(json.dumps(training, indent=2) + "\n")
     return narrator_dir

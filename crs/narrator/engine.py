@@ -68,19 +68,25 @@ class LlamaCppModel:
         n_gpu_layers: int | None = None,
         kv_dtype: CacheType = "f16",
         flash_attn: bool | None = None,
+        lora_path: str | Path | None = None,
+        lora_scale: float = 1.0,
         max_waiting: int = MAX_WAITING,
         parking_bytes: int = PARKING_BYTES,
     ) -> None:
         """Open ``gguf_path``. ``n_ctx`` positions a text, at most as many as the model was trained for.
 
         ``n_threads`` None: ``default_threads()``. ``n_gpu_layers`` None: all of them when this build
-        of llama.cpp can offload, else 0. ``flash_attn`` None: llama.cpp decides. ``parking_bytes`` of RAM
-        keep what was read for people who are silent.
+        of llama.cpp can offload, else 0. ``flash_attn`` None: llama.cpp decides. ``lora_path``: a
+        LoRA of this model as GGUF, added ``lora_scale`` times. ``parking_bytes`` of RAM keep what was read
+        for people who are silent.
         Raises NotFoundError when there is no such file, ModelError when it cannot be opened.
         """
         path = Path(gguf_path)
         if not path.is_file():
             raise NotFoundError(f"{path}: no such GGUF file; export the narrator or give another path")
+        lora = None if lora_path is None else Path(lora_path)
+        if lora is not None and not lora.is_file():
+            raise NotFoundError(f"{lora}: no such LoRA file; train one or give another path")
         context = LlamaContext(
             path,
             n_ctx=n_ctx,
@@ -89,8 +95,10 @@ class LlamaCppModel:
             n_gpu_layers=n_gpu_layers,
             kv_dtype=kv_dtype,
             flash_attn=flash_attn,
+            lora=lora,
+            lora_scale=lora_scale,
         )
-        self.name = path.stem
+        self.name = path.stem if lora is None else f"{path.stem} with {lora.stem}"
         self.device = context.device
         self.embedding_dim, self.n_vocab = context.embedding_dim, context.n_vocab
         self.context_length, self.eos_id = context.context_length, context.eos_id

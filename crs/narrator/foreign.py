@@ -52,13 +52,15 @@ class ForeignModel:
     """``foreign.json``: the language model that an adapter was trained for.
 
     ``llm``: a folder in Hugging Face's layout, or the repository it is downloaded from. ``gguf``: the same
-    model as llama.cpp reads it. ``end_ids``: the tokens that end a reply.
+    model as llama.cpp reads it. ``end_ids``: the tokens that end a reply. ``lora``: a LoRA (lora.py) that was
+    trained with the adapter, in the narrator's folder.
     """
 
     llm: str
     embedding_dim: int
     end_ids: tuple[int, ...]
     gguf: str | None = None
+    lora: str | None = None
 
     @classmethod
     def read(cls, narrator_dir: Path) -> ForeignModel:
@@ -69,6 +71,10 @@ class ForeignModel:
             return cls(**{**fields, "end_ids": tuple(fields["end_ids"])})
         except (OSError, ValueError, LookupError, TypeError) as exc:
             raise BundleError(f"{path}: cannot be read ({exc}); train the narrator again") from exc
+
+    def lora_path(self, narrator_dir: Path) -> Path | None:
+        """Where its LoRA lies; None without one."""
+        return narrator_dir / self.lora if self.lora else None
 
     def write(self, narrator_dir: Path) -> None:
         """Write ``foreign.json`` into the folder."""

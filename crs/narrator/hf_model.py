@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from crs.narrator.language_model import ANYONE, Caller, Segment, check_patience, check_segments, closed_error
+from crs.narrator.lora import merge_lora
 from crs.narrator.sampling import Constraints, Sampler, Sampling
 from knowledge.errors import ModelError, NotFoundError
 
@@ -32,11 +33,12 @@ class HfModel:
         device: str = "cpu",
         name: str | None = None,
         end_ids: Sequence[int] = (),
+        lora_path: str | Path | None = None,
     ) -> None:
         """Open ``model_dir``; ``dtype`` and ``device`` are torch's names.
 
         ``name``: the folder's by default. ``end_ids``: the tokens that end an answer, where the folder does
-        not say it rightly.
+        not say it rightly. ``lora_path``: a LoRA of this model (lora.py), added to its weights.
         Raises NotFoundError when there is no such folder, ModelError when transformers cannot open it.
         """
         folder = Path(model_dir)
@@ -52,6 +54,8 @@ class HfModel:
         except Exception as exc:  # transformers raises whatever the broken part raised
             reason = (str(exc) or repr(exc)).splitlines()[0]
             raise ModelError(f"{folder}: transformers cannot open it ({reason})") from exc
+        if lora_path is not None:
+            merge_lora(opened, lora_path)
         self._model = opened.eval().to(device)
         self._embed: Any = self._model.get_input_embeddings()
         self._closed = False

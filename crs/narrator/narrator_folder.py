@@ -40,23 +40,28 @@ def open_language_model(narrator_dir: Path, cache_dir: Path) -> LanguageModel:
 
     Our own is written to ``cache_dir`` as GGUF at the first use. A foreign one is that of the vLLM server
     which RACONTEUR_VLLM names (a URL), else opened from the GGUF that RACONTEUR_GGUF or ``foreign.json``
-    names, by transformers where none does.
+    names, by transformers where none does. A LoRA is added that RACONTEUR_LORA names, else the one that the
+    adapter was trained with.
     """
     from crs.narrator.engine import LlamaCppModel
     from crs.narrator.gguf_export import cached_gguf
     from crs.narrator.hf_model import HfModel
     from crs.narrator.vllm_model import VllmModel
 
+    lora: str | Path | None = os.environ.get("RACONTEUR_LORA") or None
     if not is_foreign(narrator_dir):
         cache_dir.mkdir(parents=True, exist_ok=True)
-        return LlamaCppModel(cached_gguf(narrator_dir, cache_dir))
+        return LlamaCppModel(cached_gguf(narrator_dir, cache_dir), lora_path=lora)
     model = ForeignModel.read(narrator_dir)
+    lora = lora or model.lora_path(narrator_dir)
     if url := os.environ.get("RACONTEUR_VLLM"):
+        if lora:
+            raise ModelError(f"{lora}: a LoRA cannot be sent to a vLLM server; unset RACONTEUR_VLLM")
         return VllmModel(url, model.llm, local_folder(model.llm), end_ids=model.end_ids)
     gguf = os.environ.get("RACONTEUR_GGUF") or model.gguf
     if gguf:
-        return LlamaCppModel(gguf)
-    return HfModel(local_folder(model.llm), name=model.llm, end_ids=model.end_ids)
+        return LlamaCppModel(gguf, lora_path=lora)
+    return HfModel(local_folder(model.llm), name=model.llm, end_ids=model.end_ids, lora_path=lora)
 
 
 def text_model(narrator_dir: Path) -> str | None:
@@ -76,20 +81,22 @@ def open_text_model(llm: str) -> tuple[LanguageModel, ForeignTokenizer]:
     """A foreign model that reads purchases as text, and how it is asked.
 
     ``llm``: a GGUF file; else a folder in Hugging Face's layout, or a repository downloaded before, run by
-    transformers. Raises NotFoundError or ModelError when it is none of these or cannot be opened.
+    transformers. RACONTEUR_LORA is added to it. Raises NotFoundError or ModelError when it is none of these
+    or cannot be opened.
     """
     from crs.narrator.engine import LlamaCppModel
     from crs.narrator.hf_model import HfModel
 
+    lora = os.environ.get("RACONTEUR_LORA") or None
     if Path(llm).suffix == ".gguf" or Path(llm).is_file():
-        served = LlamaCppModel(llm, n_ctx=TEXT_CONTEXT, n_seqs=TEXT_SEQS)
+        served = LlamaCppModel(llm, n_ctx=TEXT_CONTEXT, n_seqs=TEXT_SEQS, lora_path=lora)
         try:
             return served, ForeignTokenizer(GgufVocabulary(served), TEXT_PREFACE)
         except ModelError:
             served.close()
             raise
     folder = local_folder(llm)
-    model = HfModel(folder, name=Path(llm).name)
+    model = HfModel(folder, name=Path(llm).name, lora_path=lora)
     return model, ForeignTokenizer(HfVocabulary.load(folder, model.end_ids), TEXT_PREFACE)
 
 

@@ -51,7 +51,7 @@ def write_lora(path: Path, updates: Mapping[str, Update], config: Any, *, alpha:
     """
     import gguf
 
-    arch = _arch(config)
+    arch = check_arch(config)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     try:
@@ -98,7 +98,7 @@ def _read(path: Path, config: Any) -> tuple[dict[str, Update], float]:
 
     if not path.is_file():
         raise NotFoundError(f"{path}: no such LoRA file; train one or give another path")
-    arch = _arch(config)
+    arch = check_arch(config)
     try:
         reader = gguf.GGUFReader(path)
         told = {name: field.contents() for name, field in reader.fields.items()}
@@ -122,9 +122,9 @@ def _read(path: Path, config: Any) -> tuple[dict[str, Update], float]:
     return updates, float(told.get("adapter.lora.alpha", 0.0))
 
 
-def _arch(config: Any) -> str:
-    """What llama.cpp calls the architecture."""
-    arch: str = config.model_type.removesuffix("_text")
+def check_arch(config: Any) -> str:
+    """What llama.cpp calls the architecture; ModelError for one whose layout is not known here."""
+    arch: str = config.get_text_config().model_type.removesuffix("_text")
     if arch not in ARCHS:
         raise ModelError(f"LoRA of {arch} models is not known here, only of {', '.join(ARCHS)}")
     return arch

@@ -37,6 +37,8 @@ def write_llm(folder: Path, *, arch: Arch = "llama", hidden: int = 128, chat: bo
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
+    # What transformers pads with for this one, asked or not; to llama.cpp it ends a text.
+    more_ends = ["<|endoftext|>"] if arch == "qwen2" else []
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
@@ -44,7 +46,7 @@ def write_llm(folder: Path, *, arch: Arch = "llama", hidden: int = 128, chat: bo
         vocab_size=1000,
         show_progress=False,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        special_tokens=["<bos>", "<eos>", "<|user|>", "<|assistant|>"],
+        special_tokens=["<bos>", "<eos>", "<|user|>", "<|assistant|>", *more_ends],
     )
     bpe.train_from_iterator(TEXTS * 9, trainer)
     tokenizer = PreTrainedTokenizerFast(
@@ -70,7 +72,7 @@ def write_llm(folder: Path, *, arch: Arch = "llama", hidden: int = 128, chat: bo
         max_position_embeddings=1024,
         tie_word_embeddings=arch == "gemma3",
         bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
+        eos_token_id=[bpe.token_to_id(end) for end in ("<eos>", *more_ends)],
         initializer_range=0.15,  # wide enough that greedy text wanders and soft tokens matter
         **(special if arch == "gemma3" else {}),
     )

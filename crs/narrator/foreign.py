@@ -30,7 +30,7 @@ _SOFT_PREFACE = (
     f"{_WRITES} These are the shopper's purchases, one vector each, the "
     "oldest first, and last the product in question, if there is one:\n"
 )
-TEXT_PREFACE = f"{_WRITES} These are the shopper's purchases, each behind its place, the oldest first:\n"
+_TEXT_PREFACE = f"{_WRITES} These are the shopper's purchases, each behind its place, the oldest first:\n"
 _RULE = (
     'Never write the name of a product. Write its place among the purchases, as in "the [1] kettle", or '
     f"{TARGET_POINTER} for the product in question, and after it what kind of product it is."
@@ -107,10 +107,12 @@ def local_folder(llm: str) -> Path:
 class ForeignTokenizer:
     """A `PromptTokenizer` (prompt.py) around a foreign vocabulary; a chat model is asked as in a chat."""
 
-    def __init__(self, vocabulary: Vocabulary, preface: str = _SOFT_PREFACE) -> None:
-        """``preface``: what is said before the purchases."""
+    def __init__(self, vocabulary: Vocabulary, *, reads_text: bool = False) -> None:
+        """``reads_text``: purchases come as text, to a model that was not trained on anything of ours."""
         self.vocabulary = vocabulary
+        self._reads_text = reads_text
         self.eos_id, self.pad_id = vocabulary.end_ids[0], vocabulary.pad_id
+        preface = _TEXT_PREFACE if reads_text else _SOFT_PREFACE
         self.head = np.asarray([*vocabulary.opening, *self.encode(preface)], dtype=np.int32)
         spelt = vocabulary.encode([space + text for text in POINTERS for space in ("", " ")])
         self.repeatable = frozenset(token_id for ids in spelt for token_id in ids)
@@ -119,7 +121,7 @@ class ForeignTokenizer:
     def ask(self, task: Task, listing: Mapping[str, str], note: str = "") -> list[int]:
         """The task and the rule for pointers as text, what else is known, and the target's listing."""
         asked = f"\n{_ASKED[task]} {_RULE}"
-        if note:
+        if note and not self._reads_text:  # it is in our markup, which only training teaches
             asked += f" What is known of the shopper: {note}."
         closing = self.vocabulary.closing
         if not listing:

@@ -34,6 +34,7 @@ MAX_TOKENS: dict[Task, int] = {
 }
 TRIES = 6  # how often a sentence is sampled before the narrative ends without it
 FIRST_TRIES = 12  # and the first, without which there would be no narrative
+_QUESTION_TOKENS = 256  # more than most questions take
 _CALMER = 0.5  # every other try is drawn at this share of the temperature: the likeliest may be right
 _QUOTES = "\"”’'"  # a sentence may close with one after its full stop
 
@@ -160,7 +161,9 @@ class Narrator:
     def prompt(self, rows: NDArray[np.float32], evidence: Evidence) -> list[Segment]:
         """``[head][purchases][question]`` as the language model takes it."""
         head, asked = self._tokenizer.head, question(self._tokenizer, evidence)
-        n_free = self._language_model.context_length - len(head) - len(asked) - MAX_TOKENS[evidence.task] - 1
+        # Whatever is asked, the same is left to the purchases: what was read of them serves the next task.
+        n_kept = max(len(asked), _QUESTION_TOKENS) + max(MAX_TOKENS.values()) + 1
+        n_free = self._language_model.context_length - len(head) - n_kept
         return [head, *self._history.segments(rows, evidence, n_free), asked]
 
     def _stream(

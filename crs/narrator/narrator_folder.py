@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crs.narrator import foreign
-from crs.narrator.foreign import TEXT_PREFACE, ForeignModel, ForeignTokenizer, is_foreign, local_folder
+from crs.narrator.foreign import ForeignModel, ForeignTokenizer, is_foreign, local_folder
 from crs.narrator.prompt import PromptTokenizer
 from crs.narrator.tokenizer import NarratorTokenizer
 from crs.narrator.vocabulary import GgufVocabulary, HfVocabulary
@@ -17,7 +17,8 @@ from knowledge.errors import ModelError
 if TYPE_CHECKING:
     from crs.narrator.language_model import LanguageModel
 
-TEXT_CONTEXT, TEXT_SEQS = 4096, 4  # 50 purchases as text take some 3,000 tokens, and memory in each room
+# Of a model that reads purchases as text: 50 of them are long, and every room of the cache takes memory.
+TEXT_CONTEXT, TEXT_SEQS = 4096, 4
 OWN_PARTS = ("config.json", "tokenizer.json", "model.safetensors", "adapter.safetensors")
 
 
@@ -91,13 +92,13 @@ def open_text_model(llm: str) -> tuple[LanguageModel, ForeignTokenizer]:
     if Path(llm).suffix == ".gguf" or Path(llm).is_file():
         served = LlamaCppModel(llm, n_ctx=TEXT_CONTEXT, n_seqs=TEXT_SEQS, lora_path=lora)
         try:
-            return served, ForeignTokenizer(GgufVocabulary(served), TEXT_PREFACE)
+            return served, ForeignTokenizer(GgufVocabulary(served), reads_text=True)
         except ModelError:
             served.close()
             raise
     folder = local_folder(llm)
     model = HfModel(folder, name=Path(llm).name, lora_path=lora)
-    return model, ForeignTokenizer(HfVocabulary.load(folder, model.end_ids), TEXT_PREFACE)
+    return model, ForeignTokenizer(HfVocabulary.load(folder, model.end_ids), reads_text=True)
 
 
 def weights_dir(narrator_dir: Path) -> Path:

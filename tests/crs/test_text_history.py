@@ -12,7 +12,7 @@ from crs.bundle import Bundle
 from crs.cf import N_FACTORS
 from crs.narrator.engine import LlamaCppModel
 from crs.narrator.evidence import Evidence
-from crs.narrator.foreign import TEXT_PREFACE, ForeignModel, ForeignTokenizer
+from crs.narrator.foreign import ForeignModel, ForeignTokenizer
 from crs.narrator.language_model import FakeLanguageModel
 from crs.narrator.narrator_folder import text_model
 from crs.narrator.text_history import TextHistory, purchase_lines
@@ -46,7 +46,7 @@ def vocabulary(llm: Path) -> HfVocabulary:
 
 @pytest.fixture
 def tokenizer(vocabulary: HfVocabulary) -> ForeignTokenizer:
-    return ForeignTokenizer(vocabulary, TEXT_PREFACE)
+    return ForeignTokenizer(vocabulary, reads_text=True)
 
 
 def test_a_line_tells_of_one_purchase_and_cannot_look_like_another() -> None:
@@ -96,7 +96,7 @@ def test_those_nearest_to_the_target_are_told_in_their_places(tokenizer: Foreign
 def test_both_forms_of_a_vocabulary_are_one(gguf: Path, vocabulary: HfVocabulary) -> None:
     model = LlamaCppModel(gguf, n_seqs=1)
     inside = GgufVocabulary(model)
-    texts = [*purchase_lines(TWO), TEXT_PREFACE, " [12]", "é ”<eos>", "<|user|>"]
+    texts = [*purchase_lines(TWO), " [12]", "é ”<eos>", "<|user|>"]
     assert inside.encode(texts) == vocabulary.encode(texts)
     assert inside.control_ids == vocabulary.control_ids and inside.end_ids == vocabulary.end_ids
     assert (inside.opening, inside.closing) == (vocabulary.opening, vocabulary.closing)
@@ -105,9 +105,11 @@ def test_both_forms_of_a_vocabulary_are_one(gguf: Path, vocabulary: HfVocabulary
     model.close()
 
 
-def prompts(bundle: Bundle, tokenizer: ForeignTokenizer, *asked: Any) -> list[list[np.ndarray]]:
+def prompts(
+    bundle: Bundle, tokenizer: ForeignTokenizer, *asked: Any, context_length: int = 2000
+) -> list[list[np.ndarray]]:
     """What a model without weights is given for each (task, target) asked of one shopper."""
-    model = FakeLanguageModel(n_vocab=1000, eos_id=tokenizer.eos_id, context_length=2000)
+    model = FakeLanguageModel(n_vocab=1000, eos_id=tokenizer.eos_id, context_length=context_length)
     storyteller = Storyteller(bundle, WordEncoder(), model, as_text=tokenizer)
     firsts = []
     for task, target in asked:
@@ -126,7 +128,16 @@ def test_another_task_finds_the_purchases_read(small_bundle: Bundle, tokenizer: 
         np.testing.assert_array_equal(one, other)
     text = tokenizer.decode(endorsed[1])
     assert "review: Good" in text and "of 5 stars" in text and text.startswith("[1] ")
-    assert "[target] is: " in tokenizer.decode(endorsed[2])
+    asked = tokenizer.decode(endorsed[2])
+    assert "[target] is: " in asked and "[count]" not in asked
+
+
+def test_so_it_does_where_not_all_of_them_fit(small_bundle: Bundle, tokenizer: ForeignTokenizer) -> None:
+    both = ("user_profile", None), ("user_summary_long", None)
+    profile, summary = prompts(small_bundle, tokenizer, *both, context_length=780)
+    np.testing.assert_array_equal(profile[1], summary[1])
+    lines = tokenizer.decode(profile[1]).splitlines()
+    assert 0 < len(lines) < 6 and lines[-1].startswith("[6] ")
 
 
 def test_no_control_token_comes_from_a_listing(tokenizer: ForeignTokenizer) -> None:

@@ -17,6 +17,7 @@ from crs.narrator.language_model import ANYONE, Caller, Segment, check_patience,
 from crs.narrator.lora import merge_lora
 from crs.narrator.sampling import Constraints, Sampler, Sampling
 from knowledge.errors import ModelError, NotFoundError
+from knowledge.types import TARGET_POINTER
 
 
 class HfModel:
@@ -64,7 +65,7 @@ class HfModel:
         self.device = device if device == "cpu" else f"gpu ({device})"
         self.n_vocab, self.embedding_dim = map(int, self._embed.weight.shape)
         self.context_length = int(config.max_position_embeddings)
-        self.end_ids = end_ids or end_ids_of(folder, config.eos_token_id)
+        self.end_ids = end_ids or end_ids_of(folder, configured_ends(self._model))
         self.eos_id = self.end_ids[0]
 
     def generate(
@@ -144,14 +145,22 @@ class HfModel:
             return out.logits[0, -1].float().cpu().numpy(), out.past_key_values
 
 
+def configured_ends(model: Any) -> list[int]:
+    """The tokens that end a reply, as the model is configured: a chat model may have several."""
+    found: list[int | None] = []
+    for configured in (model.config.eos_token_id, model.generation_config.eos_token_id):
+        found += configured if isinstance(configured, list) else [configured]
+    return list(dict.fromkeys(token_id for token_id in found if token_id is not None))
+
+
 def end_ids_of(folder: Path, configured: int | list[int] | None) -> list[int]:
     """The ids that end an answer: "<eos>" of our own tokenizer, else what the configuration says."""
     tokenizer = folder / "tokenizer.json"
     if tokenizer.is_file():
         added = json.loads(tokenizer.read_bytes()).get("added_tokens", [])
-        ours = [token["id"] for token in added if token["content"] == "<eos>"]
-        if ours:
-            return ours
-    if configured is None:
+        by_name = {token["content"]: token["id"] for token in added}
+        if TARGET_POINTER in by_name:  # others have an "<eos>" too, and chats that end otherwise
+            return [by_name["<eos>"]]
+    if configured in (None, []):
         raise ModelError(f"{folder}: no end token is named; set eos_token_id in config.json")
     return configured if isinstance(configured, list) else [configured]

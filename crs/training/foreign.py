@@ -13,6 +13,7 @@ import torch
 from crs.bundle import Bundle
 from crs.content import Encoder, TextEncoder
 from crs.narrator.foreign import TOKENIZER, ForeignModel, ForeignTokenizer, local_folder
+from crs.narrator.hf_model import configured_ends
 from crs.narrator.lora import LORA, check_arch
 from crs.narrator.vocabulary import HfVocabulary
 from crs.training.foreign_student import ForeignStudent
@@ -54,7 +55,7 @@ def train_foreign_adapter(
         check_arch(model.config)
     if gguf:
         _check_gguf(gguf, folder, hidden)
-    vocabulary = HfVocabulary.load(folder, _end_ids(model))
+    vocabulary = HfVocabulary.load(folder, configured_ends(model))
     tokenizer = ForeignTokenizer(vocabulary)
     narrator_dir = work_dir / "narrator"
     narrator_dir.mkdir(parents=True, exist_ok=True)
@@ -109,14 +110,6 @@ def _open_frozen(folder: Path) -> Any:
         problem = (str(exc) or repr(exc)).splitlines()[0]
         raise ModelError(f"{folder}: no language model that transformers can open ({problem})") from exc
     return model.to("cuda" if on_gpu else "cpu")
-
-
-def _end_ids(model: Any) -> list[int]:
-    """The tokens that end a reply, as the model is configured: a chat model may have several."""
-    found: list[int | None] = []
-    for configured in (model.generation_config.eos_token_id, model.config.eos_token_id):
-        found += configured if isinstance(configured, list) else [configured]
-    return [token_id for token_id in found if token_id is not None]
 
 
 def _check_gguf(gguf: Path, folder: Path, hidden: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from crs.cf import N_FACTORS
 from crs.narrator.engine import LlamaCppModel
 from crs.narrator.evidence import Evidence
 from crs.narrator.foreign import ForeignModel, ForeignTokenizer
+from crs.narrator.hf_model import HfModel
 from crs.narrator.language_model import FakeLanguageModel
-from crs.narrator.narrator_folder import text_model
+from crs.narrator.narrator_folder import open_text_model, text_model
 from crs.narrator.text_history import TextHistory, purchase_lines
 from crs.narrator.vocabulary import GgufVocabulary, HfVocabulary
 from crs.shop import Shop
@@ -173,6 +175,15 @@ def test_a_downloaded_folder_narrates_too(
     assert list(storyteller.narrate(small_narrating_bundle.store.history("u00"), "user_profile"))
     assert any("name its GGUF in RACONTEUR_LLM" in note for note in storyteller.notes)
     storyteller.close()
+
+
+def test_a_chat_model_has_more_ends_than_one(tmp_path: Path) -> None:
+    folder = write_llm(tmp_path / "tiny", chat=True)
+    path = folder / "generation_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"eos_token_id": [3]}))
+    model, tokenizer = open_text_model(str(folder))
+    assert isinstance(model, HfModel) and set(model.end_ids) == {1, 3}
+    assert 3 not in tokenizer.vocabulary.control_ids
 
 
 @pytest.mark.parametrize(("name", "error"), [("none.gguf", NotFoundError), ("no/such/folder", ModelError)])

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from crs.narrator.evidence import Evidence
+    from crs.narrator.language_model import Segment
+
 AdapterKind = Literal["mlp", "causal"]
 
 
@@ -78,6 +81,13 @@ class SoftTokens:
     def llm_dim(self) -> int:
         """Width of a soft token."""
         return int(self.pointer_rows.shape[1])
+
+    def segments(self, rows: NDArray[np.float32], evidence: Evidence, n_free: int) -> list[Segment]:
+        """See `HistoryReader.segments`: a row each, the target's apart: it alone changes with the target."""
+        n_history = len(evidence.items)
+        targets = [] if evidence.target is None else [0]
+        soft = self(rows, np.asarray([*range(1, n_history + 1), *targets], dtype=np.int64))
+        return [soft[:n_history], soft[n_history:]]
 
     def __call__(self, rows: NDArray[np.float32], positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """``rows`` (n, 512), ``positions`` (n,) 1..50 or 0 for the target -> (n, llm_dim) float32."""

@@ -97,6 +97,8 @@ class Shop:
     @property
     def caveats(self) -> list[str]:
         """What people should bear in mind about the answers; told in the conversation as well."""
+        if self.storyteller.reads_text:
+            return []  # its own note says so
         if self.bundle.signals != "content" and self.bundle.narrator_signals == "content":
             return [
                 "Collaborative filtering is used for ranking only: the narrator was trained on another "

@@ -1,4 +1,4 @@
-"""From a history and a task to a stream of narrative: fused rows, soft tokens, the language model."""
+"""From a history and a task to a stream of narrative: fused rows, soft tokens or text, the language model."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from knowledge.types import MAX_HISTORY, TARGET_TASKS, TASKS, Interaction, Item,
 
 if TYPE_CHECKING:
     from crs.narrator.engine import Load
+    from crs.narrator.foreign import ForeignTokenizer
     from crs.narrator.language_model import LanguageModel
     from crs.narrator.narrate import NarrationStream
+    from crs.narrator.prompt import HistoryReader, PromptTokenizer
 
 
 class Storyteller:
@@ -33,21 +35,28 @@ class Storyteller:
         *,
         gated: bool = True,
         rows: FusedRows | None = None,
+        as_text: ForeignTokenizer | None = None,
     ) -> None:
+        """``as_text``: how ``model`` is asked where no adapter is trained for it; it is given text then."""
         from crs.adapter import SoftTokens
         from crs.narrator.narrate import Narrator
         from crs.narrator.narrator_folder import open_tokenizer
+        from crs.narrator.text_history import TextHistory
 
         self.model = model
+        self.reads_text = as_text is not None
+        self._bundle_path = bundle.path
         self._items = bundle.store.items
         self._rows = rows or FusedRows(bundle, encoder)
-        self._narrator = Narrator(
-            model,
-            open_tokenizer(bundle.narrator_dir),
-            SoftTokens.load(bundle.narrator_dir / "adapter.safetensors"),
-            words=StoreWords.of(self._items.values()),
-            gated=gated,
-        )
+        tokenizer: PromptTokenizer
+        history: HistoryReader
+        if as_text is not None:
+            tokenizer, history = as_text, TextHistory(as_text)
+        else:
+            tokenizer = open_tokenizer(bundle.narrator_dir)
+            history = SoftTokens.load(bundle.narrator_dir / "adapter.safetensors")
+        words = StoreWords.of(self._items.values())
+        self._narrator = Narrator(model, tokenizer, history, words=words, gated=gated)
 
     @classmethod
     def open(
@@ -59,21 +68,28 @@ class Storyteller:
         gated: bool = True,
         rows: FusedRows | None = None,
     ) -> Storyteller:
-        """Open the bundle's narrator; its GGUF is written to ``cache_dir`` at the first use.
+        """Open the bundle's narrator, or the model that RACONTEUR_LLM names and none was trained for.
+
+        The GGUF of a narrator of ours is written to ``cache_dir`` at the first use.
 
         ``gated`` False lets every sentence pass, to measure what the narrator says by itself. ``rows``:
         the bundle's, where another storyteller has encoded reviews already.
         Raises BundleError when the bundle has no narrator, ModelError when it cannot be loaded.
         """
-        from crs.narrator.narrator_folder import open_language_model
+        from crs.narrator.narrator_folder import open_language_model, open_text_model, text_model
 
-        if not bundle.has_narrator:
+        as_text = None
+        if llm := text_model(bundle.narrator_dir):
+            model, as_text = open_text_model(llm)
+        elif bundle.has_narrator:
+            model = open_language_model(bundle.narrator_dir, cache_dir)
+        else:
             raise BundleError(
-                f"{bundle.path}: no narrator in it; run `python -m crs train-narrator {bundle.path}`"
+                f"{bundle.path}: no narrator in it; run `python -m crs train-narrator {bundle.path}`, "
+                "or name a language model in RACONTEUR_LLM"
             )
-        model = open_language_model(bundle.narrator_dir, cache_dir)
         try:
-            return cls(bundle, encoder, model, gated=gated, rows=rows)
+            return cls(bundle, encoder, model, gated=gated, rows=rows, as_text=as_text)
         except RaconteurError:
             model.close()
             raise
@@ -85,9 +101,15 @@ class Storyteller:
 
         notes = [f"The narrator runs on this machine's {self.model.device}."]
         if isinstance(self.model, HfModel):
+            variable = "RACONTEUR_LLM" if self.reads_text else "RACONTEUR_GGUF"
             notes.append(
                 f"{self.model.name} is run by transformers, slower than llama.cpp would: "
-                "name its GGUF in RACONTEUR_GGUF."
+                f"name its GGUF in {variable}."
+            )
+        if self.reads_text:
+            notes.append(
+                f"{self.model.name} reads the purchases as text, for no adapter is trained for it: "
+                f"`python -m crs train-narrator {self._bundle_path} --llm FOLDER` trains one."
             )
         return notes
 
@@ -132,9 +154,11 @@ class Storyteller:
         rows = self._rows.of(history, target)
         items = [self._items[purchase.item_id] for purchase in history]
         stars = [purchase.rating for purchase in history]
+        reviews = [". ".join(filter(None, (said.review_title, said.review))) for said in history]
         return self._narrator.narrate(
-            rows, task, history=items, target=target, stars=stars, seed=seed, stop=stop, caller=caller
-        )
+            rows, task, history=items, target=target, stars=stars, reviews=reviews,
+            seed=seed, stop=stop, caller=caller,
+        )  # fmt: skip
 
     def _target(self, task: Task, target_id: str | None) -> Item | None:
         if task not in TASKS:

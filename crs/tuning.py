@@ -14,6 +14,8 @@ import numpy as np
 
 from crs.adapter import SoftTokens, save_adapter
 from crs.narrator.evidence import Evidence
+from crs.narrator.foreign import ForeignModel, is_foreign
+from crs.narrator.lora import merge_lora
 from crs.narrator.narrator_folder import open_tokenizer, weights_dir
 from crs.narrator.prompt import question
 from knowledge.errors import ModelError
@@ -51,6 +53,8 @@ class TunableNarrator:
                 f"{narrator_dir}: the narrator cannot be loaded ({exc}); build it again"
             ) from exc
         self._model = model.float()  # type: ignore[no-untyped-call]
+        if is_foreign(narrator_dir) and (lora := ForeignModel.read(narrator_dir).lora_path(narrator_dir)):
+            merge_lora(self._model, lora)
         self._model.eval().requires_grad_(False)
 
     def loss(self, lessons: Sequence[Lesson]) -> float:

@@ -25,6 +25,9 @@ def train_narrator(
     gguf: Annotated[
         Path | None, typer.Option("--gguf", help="With --llm: the same model as llama.cpp reads it.")
     ] = None,
+    lora_rank: Annotated[
+        int, typer.Option("--lora-rank", min=0, help="With --llm: train a LoRA of this rank too; 0: none.")
+    ] = 0,
     work_dir: Annotated[
         Path | None,
         typer.Option(
@@ -46,7 +49,8 @@ def train_narrator(
 ) -> None:
     """Train the narrator and its adapter from scratch on a bundle's narratives, and put them into it.
 
-    With --llm only the adapter is trained, in front of a foreign language model that stands still.
+    With --llm only the adapter is trained, in front of a foreign language model that stands still, and with
+    --lora-rank a small addition to that model.
     """
     from dataclasses import replace
 
@@ -62,8 +66,11 @@ def train_narrator(
     if llm:
         work_dir = work_dir or Path(".cache") / f"narrator-{Path(llm).name}"
         narrator = train_foreign_adapter(
-            path, work_dir, llm, settings=settings, gguf=gguf, real_bundle=real, max_users=max_users, say=note
-        )
+            path, work_dir, llm, settings=settings, gguf=gguf, lora_rank=lora_rank, real_bundle=real,
+            max_users=max_users, say=note,
+        )  # fmt: skip
+    elif lora_rank:
+        raise InputError("--lora-rank", "belongs to a foreign language model; name that with --llm")
     elif gguf:
         raise InputError("--gguf", "belongs to a foreign language model; name that with --llm")
     else:

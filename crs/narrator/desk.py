@@ -73,8 +73,8 @@ class Request:
 class Errand:
     """Something small that only the thread which owns the model may do; it leaves the KV cache alone."""
 
-    run: Callable[[LlamaContext], str | np.ndarray]
-    outcomes: queue.SimpleQueue[Outcome] = field(default_factory=queue.SimpleQueue)
+    run: Callable[[LlamaContext], Any]  # what it returns, which is never None
+    outcomes: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
 
 
 @dataclass(frozen=True, slots=True)

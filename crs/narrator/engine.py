@@ -12,20 +12,21 @@ import os
 import queue
 import threading
 import weakref
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from crs.narrator.desk import Desk, Errand, Finished, Load, Outcome, Request
-from crs.narrator.gguf_text import Turn
+from crs.narrator.gguf_text import GgufText, Turn
 from crs.narrator.language_model import ANYONE, Caller, Segment, check_segments, closed_error
 from crs.narrator.llama_context import CacheType, LlamaContext
 from crs.narrator.sampling import Constraints, Sampler, Sampling
 from knowledge.errors import ModelError, NotFoundError
 
+T = TypeVar("T")
 _POLL_S = 0.02  # how long a waiting caller may take to notice that it was stopped
 N_SEQS = 8  # texts told at once
 MAX_WAITING = 64  # requests in line; more are refused
@@ -67,19 +68,25 @@ class LlamaCppModel:
         n_gpu_layers: int | None = None,
         kv_dtype: CacheType = "f16",
         flash_attn: bool | None = None,
+        lora_path: str | Path | None = None,
+        lora_scale: float = 1.0,
         max_waiting: int = MAX_WAITING,
         parking_bytes: int = PARKING_BYTES,
     ) -> None:
         """Open ``gguf_path``. ``n_ctx`` positions a text, at most as many as the model was trained for.
 
         ``n_threads`` None: ``default_threads()``. ``n_gpu_layers`` None: all of them when this build
-        of llama.cpp can offload, else 0. ``flash_attn`` None: llama.cpp decides. ``parking_bytes`` of RAM
-        keep what was read for people who are silent.
+        of llama.cpp can offload, else 0. ``flash_attn`` None: llama.cpp decides. ``lora_path``: a
+        LoRA of this model as GGUF, added ``lora_scale`` times. ``parking_bytes`` of RAM keep what was read
+        for people who are silent.
         Raises NotFoundError when there is no such file, ModelError when it cannot be opened.
         """
         path = Path(gguf_path)
         if not path.is_file():
             raise NotFoundError(f"{path}: no such GGUF file; export the narrator or give another path")
+        lora = None if lora_path is None else Path(lora_path)
+        if lora is not None and not lora.is_file():
+            raise NotFoundError(f"{lora}: no such LoRA file; train one or give another path")
         context = LlamaContext(
             path,
             n_ctx=n_ctx,
@@ -88,8 +95,10 @@ class LlamaCppModel:
             n_gpu_layers=n_gpu_layers,
             kv_dtype=kv_dtype,
             flash_attn=flash_attn,
+            lora=lora,
+            lora_scale=lora_scale,
         )
-        self.name = path.stem
+        self.name = path.stem if lora is None else f"{path.stem} with {lora.stem}"
         self.device = context.device
         self.embedding_dim, self.n_vocab = context.embedding_dim, context.n_vocab
         self.context_length, self.eos_id = context.context_length, context.eos_id
@@ -138,13 +147,16 @@ class LlamaCppModel:
 
     def chat_prompt(self, turns: Sequence[Turn]) -> np.ndarray:
         """Ids int32 (n,) that ask for the next turn of a chat, by the model's own vocabulary and template."""
-        ids: np.ndarray = self._answer_to(Errand(lambda context: context.text.chat_prompt(turns)))
-        return ids
+        return self.ask_text(lambda text: text.chat_prompt(turns))
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ``ids`` by the model's own vocabulary, control tokens left out."""
-        text: str = self._answer_to(Errand(lambda context: context.text.decode(ids)))
-        return text
+        return self.ask_text(lambda text: text.decode(ids))
+
+    def ask_text(self, ask: Callable[[GgufText], T]) -> T:
+        """What ``ask`` makes of the model's own vocabulary and chat template, in the owner's thread."""
+        answer: T = self._answer_to(Errand(lambda context: ask(context.text)))
+        return answer
 
     def close(self) -> None:
         """See ``LanguageModel.close``; a request under way ends with ModelError."""

@@ -120,7 +120,8 @@ class Evidence:
     """All that is known when a narrative is told; ``items`` are the purchases, oldest first: [1] is
     ``items[0]``.
 
-    ``stars``: the stars (1 to 5) that the shopper gave each, or None; left out, none is known.
+    ``stars``: the stars (1 to 5) that the shopper gave each, or None; left out, none is known. ``reviews``:
+    what they wrote of each, "" for nothing; no claim is held against it.
     """
 
     items: Sequence[Item]
@@ -128,6 +129,7 @@ class Evidence:
     target: Item | None = None
     stars: Sequence[float | None] = ()
     words: StoreWords = field(default_factory=StoreWords, repr=False)
+    reviews: Sequence[str] = ()
 
     @classmethod
     def of(

@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from crs.narrator.evidence import Evidence
 from crs.narrator.gate import POINTER
 from crs.narrator.sampling import Constraints
 from crs.narrator.tokenizer import DESCRIBE, LIST, POINTERS
+from crs.narrator.vocabulary import Vocabulary
 from knowledge.errors import BundleError, ModelError
 from knowledge.types import TARGET_POINTER, Task, pointer
 
@@ -25,10 +25,12 @@ FOREIGN, TOKENIZER = "foreign.json", "tokenizer"
 _MAX_LISTING_TOKENS = 120
 PARTS = (FOREIGN, f"{TOKENIZER}/tokenizer_config.json", "adapter.safetensors")
 
-_PREFACE = (
-    "You write for a shop about one of its shoppers. These are the shopper's purchases, one vector each, the "
+_WRITES = "You write for a shop about one of its shoppers."
+_SOFT_PREFACE = (
+    f"{_WRITES} These are the shopper's purchases, one vector each, the "
     "oldest first, and last the product in question, if there is one:\n"
 )
+_TEXT_PREFACE = f"{_WRITES} These are the shopper's purchases, each behind its place, the oldest first:\n"
 _RULE = (
     'Never write the name of a product. Write its place among the purchases, as in "the [1] kettle", or '
     f"{TARGET_POINTER} for the product in question, and after it what kind of product it is."
@@ -50,13 +52,15 @@ class ForeignModel:
     """``foreign.json``: the language model that an adapter was trained for.
 
     ``llm``: a folder in Hugging Face's layout, or the repository it is downloaded from. ``gguf``: the same
-    model as llama.cpp reads it. ``end_ids``: the tokens that end a reply.
+    model as llama.cpp reads it. ``end_ids``: the tokens that end a reply. ``lora``: a LoRA (lora.py) that was
+    trained with the adapter, in the narrator's folder.
     """
 
     llm: str
     embedding_dim: int
     end_ids: tuple[int, ...]
     gguf: str | None = None
+    lora: str | None = None
 
     @classmethod
     def read(cls, narrator_dir: Path) -> ForeignModel:
@@ -67,6 +71,10 @@ class ForeignModel:
             return cls(**{**fields, "end_ids": tuple(fields["end_ids"])})
         except (OSError, ValueError, LookupError, TypeError) as exc:
             raise BundleError(f"{path}: cannot be read ({exc}); train the narrator again") from exc
+
+    def lora_path(self, narrator_dir: Path) -> Path | None:
+        """Where its LoRA lies; None without one."""
+        return narrator_dir / self.lora if self.lora else None
 
     def write(self, narrator_dir: Path) -> None:
         """Write ``foreign.json`` into the folder."""
@@ -97,55 +105,29 @@ def local_folder(llm: str) -> Path:
 
 
 class ForeignTokenizer:
-    """A `PromptTokenizer` (prompt.py) around one of transformers; a chat model is asked as in a chat."""
+    """A `PromptTokenizer` (prompt.py) around a foreign vocabulary; a chat model is asked as in a chat."""
 
-    def __init__(self, tokenizer: Any, end_ids: Sequence[int]) -> None:
-        """``end_ids``: what ends a reply, besides the tokenizer's own token. ModelError when nothing does."""
-        self._tokenizer = tokenizer
-        own = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
-        self.end_ids: tuple[int, ...] = tuple(dict.fromkeys([*own, *end_ids]))
-        if not self.end_ids:
-            raise ModelError(
-                f"{tokenizer.name_or_path}: no end token is named; set eos_token_id in config.json"
-            )
-        self.eos_id = self.end_ids[0]
-        self.pad_id: int = self.eos_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-        self._control_ids = frozenset(tokenizer.all_special_ids) - set(self.end_ids)
-        opening, closing = _frame(tokenizer)
-        self._closing = self._with_control(closing)
-        self.head = np.asarray([*self._with_control(opening), *self.encode(_PREFACE)], dtype=np.int32)
-        spelt = [self.encode(space + text) for text in POINTERS for space in ("", " ")]
+    def __init__(self, vocabulary: Vocabulary, *, reads_text: bool = False) -> None:
+        """``reads_text``: purchases come as text, to a model that was not trained on anything of ours."""
+        self.vocabulary = vocabulary
+        self._reads_text = reads_text
+        self.eos_id, self.pad_id = vocabulary.end_ids[0], vocabulary.pad_id
+        preface = _TEXT_PREFACE if reads_text else _SOFT_PREFACE
+        self.head = np.asarray([*vocabulary.opening, *self.encode(preface)], dtype=np.int32)
+        spelt = vocabulary.encode([space + text for text in POINTERS for space in ("", " ")])
         self.repeatable = frozenset(token_id for ids in spelt for token_id in ids)
         self.pointer_ends = frozenset(ids[-1] for ids in spelt)
-        # Some tokenizers drop a space at the very front of what they decode; behind this it is not the front.
-        self._anchor = self.encode(":")
-        self._anchor_length = len(self._text(self._anchor))
-
-    @classmethod
-    def load(cls, folder: Path, end_ids: Sequence[int]) -> ForeignTokenizer:
-        """From a folder that transformers can read a tokenizer from; ModelError when it cannot."""
-        from transformers import AutoTokenizer
-
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        except Exception as exc:  # transformers raises whatever the broken part raised
-            problem = (str(exc) or repr(exc)).splitlines()[0]
-            raise ModelError(f"{folder}: no tokenizer that transformers can read ({problem})") from exc
-        return cls(tokenizer, end_ids)
-
-    def save(self, folder: Path) -> None:
-        """Write the tokenizer's own files into ``folder``."""
-        self._tokenizer.save_pretrained(folder)
 
     def ask(self, task: Task, listing: Mapping[str, str], note: str = "") -> list[int]:
         """The task and the rule for pointers as text, what else is known, and the target's listing."""
         asked = f"\n{_ASKED[task]} {_RULE}"
-        if note:
+        if note and not self._reads_text:  # it is in our markup, which only training teaches
             asked += f" What is known of the shopper: {note}."
+        closing = self.vocabulary.closing
         if not listing:
-            return [*self.encode(asked), *self._closing]
+            return [*self.encode(asked), *closing]
         told = self.encode(POINTER.sub("", "; ".join(listing.values())))[:_MAX_LISTING_TOKENS]
-        return [*self.encode(f"{asked} {TARGET_POINTER} is: "), *told, *self._closing]
+        return [*self.encode(f"{asked} {TARGET_POINTER} is: "), *told, *closing]
 
     def reply(self, text: str, evidence: Evidence) -> list[int]:
         """Ids of a reply with its end token; a foreign model has no tokens for markup: it learns words."""
@@ -153,40 +135,17 @@ class ForeignTokenizer:
 
     def exercise(self, kind: str, position: int) -> list[int]:
         """An exercise as text."""
-        return [*self.encode(f"\n{_ASKED[kind]} {pointer(position)}. {_RULE}"), *self._closing]
+        asked = self.encode(f"\n{_ASKED[kind]} {pointer(position)}. {_RULE}")
+        return [*asked, *self.vocabulary.closing]
 
     def constraints(self, evidence: Evidence) -> Constraints:
         """No control tokens but the end; a pointer is many tokens and none of them its own."""
-        return Constraints(banned=self._control_ids)
+        return Constraints(banned=self.vocabulary.control_ids)
 
     def encode(self, text: str) -> list[int]:
         """Token ids of ``text``; a control token spelt out in it stays plain text."""
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
-        return ids
+        return self.vocabulary.encode([text])[0]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ``ids``, control tokens left out."""
-        return self._text([*self._anchor, *ids])[self._anchor_length :]
-
-    def _with_control(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
-        return ids
-
-    def _text(self, ids: list[int]) -> str:
-        text: str = self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return text
-
-
-def _frame(tokenizer: Any) -> tuple[str, str]:
-    """What stands before and after a user's words: the chat template's, else the start token and a break."""
-    if not tokenizer.chat_template:
-        return tokenizer.bos_token or "", "\n"
-    words = "{words}"
-    shown = tokenizer.apply_chat_template(
-        [{"role": "user", "content": words}],
-        tokenize=False,
-        add_generation_prompt=True,
-        enable_thinking=False,  # of the templates that know it
-    )
-    opening, _, closing = shown.partition(words)
-    return opening, closing
+        return self.vocabulary.decode(ids)

@@ -205,6 +205,12 @@ def interleave_halves(matrix: np.ndarray, n_heads: int) -> np.ndarray:
     return by_half.swapaxes(1, 2).reshape(matrix.shape)
 
 
+def join_halves(matrix: np.ndarray, n_heads: int) -> np.ndarray:
+    """What `interleave_halves` was given."""
+    by_pair = matrix.reshape(n_heads, -1, 2, matrix.shape[1])  # (heads, pair, half, d)
+    return by_pair.swapaxes(1, 2).reshape(matrix.shape)
+
+
 def _read_weights(path: Path, shape: LlamaShape) -> dict[str, np.ndarray]:
     """Every tensor of ``shape`` as float32. Raises BundleError on one missing, left over or misshapen."""
     from safetensors import SafetensorError, deserialize

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -40,6 +40,7 @@ class GgufText:
     def __init__(self, llama: ModuleType, model: Any) -> None:
         self._llama, self._model = llama, model
         self._vocab = llama.llama_model_get_vocab(model)
+        self._n_vocab = int(llama.llama_vocab_n_tokens(self._vocab))
 
     def encode(self, text: str, *, control: bool = False) -> list[int]:
         """Token ids of ``text``; a control token spelt out in it stays plain text unless ``control``."""
@@ -55,28 +56,34 @@ class GgufText:
 
         Bytes that are no character become one U+FFFD a run: a grammar has counted them as one character.
         """
-        text = b"".join(self._piece(token, control) for token in ids).decode(errors="replace")
-        return _REPLACEMENTS.sub("\ufffd", text)
+        return spelt(self._piece(token, control) for token in ids)
 
     def chat_prompt(self, turns: Sequence[Turn]) -> np.ndarray:
         """Ids int32 (n,) that ask for the next answer, in the model's own layout where it has one.
 
         Only the layout may hold control tokens: what people wrote cannot end its own turn.
         """
-        merged = _without_system(turns)  # some templates know no system turn
-        frame = self._frame(turns)
-        if frame is None and (frame := self._frame(merged)) is not None:
-            turns = merged
-        if frame is None:
-            frame = _plain_frame(turns)
-        bos = self._llama.llama_vocab_bos(self._vocab)
-        ids = []
-        if self._llama.llama_vocab_get_add_bos(self._vocab) and not frame[0].startswith(self._spelt(bos)):
-            ids.append(bos)
-        ids += self.encode(frame[0], control=True)
-        for (_role, content), after in zip(turns, frame[1:], strict=True):
-            ids += self.encode(content) + self.encode(after, control=True)
+        turns, (ids, *layout) = self._laid_out(turns)
+        for (_role, content), after in zip(turns, layout, strict=True):
+            ids += self.encode(content) + after
         return np.array(ids, dtype=np.int32)
+
+    def chat_frame(self) -> tuple[list[int], list[int]]:
+        """Ids that stand before and after what a user says, up to where the answer begins."""
+        _, (opening, closing) = self._laid_out([("user", "")])
+        return opening, closing
+
+    def pieces(self) -> list[bytes]:
+        """What each token of the vocabulary spells, by its id; nothing where it is a control token."""
+        return [self._piece(token, False) for token in range(self._n_vocab)]
+
+    def control_ids(self) -> tuple[list[int], list[int]]:
+        """The control tokens that end an answer, the vocabulary's own end first, and the other ones."""
+        own = self._llama.llama_vocab_eos(self._vocab)
+        ends = [i for i in range(self._n_vocab) if self._llama.llama_vocab_is_eog(self._vocab, i)]
+        ends.sort(key=lambda i: i != own)
+        control = [i for i in range(self._n_vocab) if self._llama.llama_vocab_is_control(self._vocab, i)]
+        return ends, [i for i in control if i not in ends]
 
     def json_grammar(self, schema: Mapping[str, Any]) -> Grammar:
         """Holds an answer to JSON of ``schema``. Raises ModelError when no grammar can be made of it."""
@@ -86,6 +93,20 @@ class GgufText:
             raise ModelError(f"no grammar can be made of this JSON schema ({exc}); simplify it") from exc
         gbnf = _OPTIONAL_CHARACTERS.sub(_at_most, gbnf)
         return Grammar(self._llama, self._vocab, _CHARACTER.sub(lambda _: _JSON_CHARACTER, gbnf))
+
+    def _laid_out(self, turns: Sequence[Turn]) -> tuple[Sequence[Turn], list[list[int]]]:
+        """The turns that can be told, then the ids before, between and after their contents."""
+        merged = _without_system(turns)  # some templates know no system turn
+        frame = self._frame(turns)
+        if frame is None and (frame := self._frame(merged)) is not None:
+            turns = merged
+        if frame is None:
+            frame = _plain_frame(turns)
+        bos = self._llama.llama_vocab_bos(self._vocab)
+        ids = [self.encode(text, control=True) for text in frame]
+        if self._llama.llama_vocab_get_add_bos(self._vocab) and not frame[0].startswith(self._spelt(bos)):
+            ids[0].insert(0, bos)
+        return turns, ids
 
     def _frame(self, turns: Sequence[Turn]) -> list[str] | None:
         """What the chat template puts before, between and after the contents; None where it cannot."""
@@ -165,6 +186,11 @@ class Grammar:
         array = self._llama.llama_token_data_array(data, len(ids), -1, False)
         self._llama.llama_sampler_apply(self._sampler, ctypes.byref(array))
         return candidates["logit"].copy()
+
+
+def spelt(pieces: Iterable[bytes]) -> str:
+    """The text that ``pieces`` spell; bytes that are no character become one U+FFFD a run."""
+    return _REPLACEMENTS.sub("\ufffd", b"".join(pieces).decode(errors="replace"))
 
 
 def _at_most(optional_characters: re.Match[str]) -> str:

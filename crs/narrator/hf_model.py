@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from crs.narrator.language_model import ANYONE, Caller, Segment, check_patience, check_segments, closed_error
+from crs.narrator.lora import merge_lora
 from crs.narrator.sampling import Constraints, Sampler, Sampling
 from knowledge.errors import ModelError, NotFoundError
+from knowledge.types import TARGET_POINTER
 
 
 class HfModel:
@@ -32,11 +34,12 @@ class HfModel:
         device: str = "cpu",
         name: str | None = None,
         end_ids: Sequence[int] = (),
+        lora_path: str | Path | None = None,
     ) -> None:
         """Open ``model_dir``; ``dtype`` and ``device`` are torch's names.
 
         ``name``: the folder's by default. ``end_ids``: the tokens that end an answer, where the folder does
-        not say it rightly.
+        not say it rightly. ``lora_path``: a LoRA of this model (lora.py), added to its weights.
         Raises NotFoundError when there is no such folder, ModelError when transformers cannot open it.
         """
         folder = Path(model_dir)
@@ -52,6 +55,8 @@ class HfModel:
         except Exception as exc:  # transformers raises whatever the broken part raised
             reason = (str(exc) or repr(exc)).splitlines()[0]
             raise ModelError(f"{folder}: transformers cannot open it ({reason})") from exc
+        if lora_path is not None:
+            merge_lora(opened, lora_path)
         self._model = opened.eval().to(device)
         self._embed: Any = self._model.get_input_embeddings()
         self._closed = False
@@ -60,8 +65,8 @@ class HfModel:
         self.device = device if device == "cpu" else f"gpu ({device})"
         self.n_vocab, self.embedding_dim = map(int, self._embed.weight.shape)
         self.context_length = int(config.max_position_embeddings)
-        self._end_ids = end_ids or end_ids_of(folder, config.eos_token_id)
-        self.eos_id = self._end_ids[0]
+        self.end_ids = end_ids or end_ids_of(folder, configured_ends(self._model))
+        self.eos_id = self.end_ids[0]
 
     def generate(
         self,
@@ -112,7 +117,7 @@ class HfModel:
             check_patience(deadline)
             logits, cache = self._forward(rows, cache)
             token = sampler.pick(logits)
-            if token in self._end_ids:
+            if token in self.end_ids:
                 return
             yield token
             rows = [np.array([token], dtype=np.int32)]
@@ -140,14 +145,22 @@ class HfModel:
             return out.logits[0, -1].float().cpu().numpy(), out.past_key_values
 
 
+def configured_ends(model: Any) -> list[int]:
+    """The tokens that end a reply, as the model is configured: a chat model may have several."""
+    found: list[int | None] = []
+    for configured in (model.config.eos_token_id, model.generation_config.eos_token_id):
+        found += configured if isinstance(configured, list) else [configured]
+    return list(dict.fromkeys(token_id for token_id in found if token_id is not None))
+
+
 def end_ids_of(folder: Path, configured: int | list[int] | None) -> list[int]:
     """The ids that end an answer: "<eos>" of our own tokenizer, else what the configuration says."""
     tokenizer = folder / "tokenizer.json"
     if tokenizer.is_file():
         added = json.loads(tokenizer.read_bytes()).get("added_tokens", [])
-        ours = [token["id"] for token in added if token["content"] == "<eos>"]
-        if ours:
-            return ours
-    if configured is None:
+        by_name = {token["content"]: token["id"] for token in added}
+        if TARGET_POINTER in by_name:  # others have an "<eos>" too, and chats that end otherwise
+            return [by_name["<eos>"]]
+    if configured in (None, []):
         raise ModelError(f"{folder}: no end token is named; set eos_token_id in config.json")
     return configured if isinstance(configured, list) else [configured]

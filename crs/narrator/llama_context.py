@@ -11,6 +11,7 @@ import ctypes
 import functools
 import logging
 import os
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +28,8 @@ N_BATCH = 512  # positions of one decode; a batch beyond it would abort the proc
 # These scale whatever they read by sqrt(embedding_dim) as if it came from their embedding table.
 _SCALES_SOFT_ROWS = ("gemma", "gemma2")
 _log = logging.getLogger(__name__)
+_ERROR_LEVEL = 4  # ggml_log_level
+_errors: deque[str] = deque(maxlen=1)  # what llama.cpp logged last as an error
 
 
 class LlamaContext:
@@ -42,8 +45,10 @@ class LlamaContext:
         n_gpu_layers: int | None,
         kv_dtype: CacheType,
         flash_attn: bool | None,
+        lora: Path | None = None,
+        lora_scale: float = 1.0,
     ) -> None:
-        """See ``LlamaCppModel``. Raises ModelError when the file cannot be opened or there is no memory."""
+        """See ``LlamaCppModel``. Raises ModelError when a file cannot be opened or there is no memory."""
         self._path = path
         self._llama = llama = llama_cpp_module()
         can_offload = bool(llama.llama_supports_gpu_offload())
@@ -71,6 +76,8 @@ class LlamaContext:
             llama.llama_free(self._context)
             llama.llama_model_free(self._model)
             raise ModelError(f"{path}: this model does not write text; take a causal language model")
+        if lora is not None:
+            self._add_lora(lora, lora_scale)
         self._vocab = llama.llama_model_get_vocab(self._model)
         self.text = GgufText(llama, self._model)
         self.n_seqs = n_seqs
@@ -102,6 +109,18 @@ class LlamaContext:
         params.kv_unified = False  # one bad row would poison every sequence of a unified cache
         params.swa_full = True  # a windowed cache cannot be trimmed past its window
         return params
+
+    def _add_lora(self, path: Path, scale: float) -> None:
+        """Add the updates in ``path`` to all that this context decodes; they are freed with the model."""
+        llama = self._llama
+        _errors.clear()
+        lora = llama.llama_adapter_lora_init(self._model, os.fsencode(path))
+        loras, scales = (llama.llama_adapter_lora_p_ctypes * 1)(lora), (ctypes.c_float * 1)(scale)
+        if not lora or llama.llama_set_adapters_lora(self._context, loras, 1, scales):
+            llama.llama_free(self._context)
+            llama.llama_model_free(self._model)
+            reason = _errors[-1] if _errors else "llama.cpp does not say why"
+            raise ModelError(f"{path}: no LoRA of {self._path} ({reason}); give the one made for this model")
 
     def _metadata(self, key: str) -> str:
         """A text of the GGUF's metadata, "" when it has none by that name."""
@@ -238,6 +257,9 @@ def _log_callback() -> Any:
     from llama_cpp import llama_log_callback
 
     def to_logging(level: int, text: bytes, user_data: object) -> None:
-        _log.debug("llama.cpp: %s", text.decode(errors="replace").rstrip())
+        told = text.decode(errors="replace").rstrip()
+        _log.debug("llama.cpp: %s", told)
+        if level == _ERROR_LEVEL:
+            _errors.append(told)
 
     return llama_log_callback(to_logging)

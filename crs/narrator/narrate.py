@@ -1,4 +1,4 @@
-"""A narrative, sentence by sentence: soft tokens and a task in, checked text with citations out."""
+"""A narrative, sentence by sentence: purchases and a task in, checked text with citations out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from crs.adapter import SoftTokens
 from crs.fusion import FUSED_DIM
 from crs.narrator.claims import ClaimKind
 from crs.narrator.evidence import Evidence, StoreWords
@@ -19,7 +18,7 @@ from crs.narrator.gate import POINTER, check, is_finished, loops, position_of
 from crs.narrator.language_model import ANYONE, Caller, LanguageModel, Segment
 from crs.narrator.markup import Markup
 from crs.narrator.plain import plain_statement
-from crs.narrator.prompt import PromptTokenizer, question
+from crs.narrator.prompt import HistoryReader, PromptTokenizer, question
 from crs.narrator.sampling import Constraints, Sampling
 from knowledge.errors import ModelError
 from knowledge.types import MAX_HISTORY, TARGET_TASKS, Item, Task
@@ -35,6 +34,7 @@ MAX_TOKENS: dict[Task, int] = {
 }
 TRIES = 6  # how often a sentence is sampled before the narrative ends without it
 FIRST_TRIES = 12  # and the first, without which there would be no narrative
+_QUESTION_TOKENS = 256  # more than most questions take
 _CALMER = 0.5  # every other try is drawn at this share of the temperature: the likeliest may be right
 _QUOTES = "\"”’'"  # a sentence may close with one after its full stop
 
@@ -94,13 +94,13 @@ class NarrationStream:
 
 
 class Narrator:
-    """The trained narrator: a language model, the adapter in front of it and their vocabulary."""
+    """A language model, how it reads purchases (an adapter in front of it, or text) and its vocabulary."""
 
     def __init__(
         self,
         language_model: LanguageModel,
         tokenizer: PromptTokenizer,
-        soft_tokens: SoftTokens,
+        history: HistoryReader,
         sampling: Sampling | None = None,
         *,
         words: StoreWords | None = None,
@@ -111,16 +111,16 @@ class Narrator:
         Without the gate (``gated`` False) every sentence is shown; claims are checked and counted all the
         same. Raises ModelError when adapter and language model belong to two narrators.
         """
-        if soft_tokens.llm_dim != language_model.embedding_dim:
+        if history.llm_dim not in (None, language_model.embedding_dim):
             raise ModelError(
-                f"the adapter makes soft tokens of {soft_tokens.llm_dim} dimensions, the language model "
+                f"the adapter makes soft tokens of {history.llm_dim} dimensions, the language model "
                 f"{language_model.name} reads {language_model.embedding_dim}; they belong to two narrators"
             )
         self._gated = gated
         self._words = words or StoreWords()
         self._language_model = language_model
         self._tokenizer = tokenizer
-        self._soft_tokens = soft_tokens
+        self._history = history
         self._sampling = replace(
             sampling or Sampling(temperature=0.7, top_p=0.92, repeat_penalty=1.05),
             penalty_exempt=tokenizer.repeatable,
@@ -134,6 +134,7 @@ class Narrator:
         history: Sequence[Item],
         target: Item | None = None,
         stars: Sequence[float | None] = (),
+        reviews: Sequence[str] = (),
         seed: int = 0,
         stop: threading.Event | None = None,
         caller: Caller = ANYONE,
@@ -142,7 +143,8 @@ class Narrator:
 
         ``rows``: fused rows (n_soft, 512) of ``history`` (oldest first, at most 50) and then, for a task
         about a target, of the target. ``stars``: what the shopper gave each purchase, 1 to 5 or None; without
-        them nothing may be said to have been liked. Raises ModelError when they do not fit together.
+        them nothing may be said to have been liked. ``reviews``: what they wrote of each. Raises ModelError
+        when they do not fit together.
         """
         if (target is None) == (task in TARGET_TASKS):
             raise ModelError(f"{task}: it {'needs a' if target is None else 'has no'} target product")
@@ -153,17 +155,18 @@ class Narrator:
                 f"they must be ({n_soft}, {FUSED_DIM})"
             )
         result: list[Narrated] = []
-        evidence = Evidence(list(history), task, target, stars, self._words)
+        evidence = Evidence(list(history), task, target, stars, self._words, reviews)
         return NarrationStream(self._stream(rows, evidence, seed, stop, caller, result), result)
 
     def prompt(self, rows: NDArray[np.float32], evidence: Evidence) -> list[Segment]:
-        """``[head][soft rows][question]`` as the language model takes it."""
-        n_history, target = len(evidence.items), evidence.target
-        positions = np.asarray([*range(1, n_history + 1), *([0] if target else [])], dtype=np.int64)
-        soft = self._soft_tokens(rows, positions)
-        asked = question(self._tokenizer, evidence)
-        # Segments are remembered whole: the purchases for another target, all but a token for another try.
-        return [self._tokenizer.head, soft[:n_history], soft[n_history:], asked[:-1], asked[-1:]]
+        """``[head][purchases][question]`` as the language model takes it."""
+        head, asked = self._tokenizer.head, question(self._tokenizer, evidence)
+        # Whatever is asked, the same is left to the purchases: what was read of them serves the next task.
+        n_kept = max(len(asked), _QUESTION_TOKENS) + max(MAX_TOKENS.values()) + 1
+        n_free = self._language_model.context_length - len(head) - n_kept
+        purchases = self._history.segments(rows, evidence, n_free)
+        # Segments are remembered whole: all but a token serves another try.
+        return [head, *purchases, asked[:-1], asked[-1:]]
 
     def _stream(
         self,
@@ -232,7 +235,7 @@ class Narrator:
                 text=told,
                 cites=tuple(position_of(pointer) for pointer in POINTER.findall(told)),
                 sentences_rejected=ledger.n_rejected,
-                n_soft=len(rows),
+                n_soft=sum(len(segment) for segment in prompt if segment.ndim == 2),
                 first_token_ms=round(first_token_ms, 1),
                 first_sentence_ms=round(first_sentence_ms, 1),
                 tokens=len(said),

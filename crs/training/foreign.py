@@ -1,4 +1,4 @@
-"""`train-narrator --llm`: only the adapter, through a foreign language model that stands still."""
+"""`train-narrator --llm`: the adapter, and a LoRA if wished, through a foreign model that stands still."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ import torch
 from crs.bundle import Bundle
 from crs.content import Encoder, TextEncoder
 from crs.narrator.foreign import TOKENIZER, ForeignModel, ForeignTokenizer, local_folder
+from crs.narrator.hf_model import configured_ends
+from crs.narrator.lora import LORA, check_arch
+from crs.narrator.vocabulary import HfVocabulary
 from crs.training.foreign_student import ForeignStudent
 from crs.training.loop import Run, Settings, fit, prefit
 from crs.training.material import gather
@@ -20,6 +23,7 @@ from knowledge.errors import ModelError
 
 # A foreign model is larger than ours and gives the adapter less to learn than a whole narrator has.
 FOREIGN_SETTINGS = Settings(n_positions=2_000_000, batch_positions=1024, other_lr=1e-3)
+LORA_LR = 2e-4  # trained weights bear less than new ones
 
 
 def train_foreign_adapter(
@@ -29,6 +33,7 @@ def train_foreign_adapter(
     *,
     settings: Settings = FOREIGN_SETTINGS,
     gguf: Path | None = None,
+    lora_rank: int = 0,
     real_bundle: Path | None = None,
     max_users: int | None = None,
     encoder: TextEncoder | None = None,
@@ -38,16 +43,20 @@ def train_foreign_adapter(
     """Train an adapter for ``llm`` on the bundle's train users; returns the narrator folder in ``work_dir``.
 
     ``llm``: a folder in Hugging Face's layout or a repository downloaded before; ``gguf``: the same model for
-    llama.cpp. Both are used where they lie; the narrator's folder only names them. Resumable, and logged, as
-    `train_narrator` is. Raises ModelError when a model cannot be opened or the two do not fit.
+    llama.cpp. Both are used where they lie; the narrator's folder only names them. ``lora_rank``: of a LoRA
+    of its attention that is trained too; 0 for none. Resumable, and logged, as `train_narrator` is. Raises
+    ModelError when a model cannot be opened or the two do not fit.
     """
     torch.manual_seed(settings.seed)
     folder = local_folder(llm)
     model = _open_frozen(folder)
     hidden = int(model.get_input_embeddings().weight.shape[1])
+    if lora_rank:
+        check_arch(model.config)
     if gguf:
         _check_gguf(gguf, folder, hidden)
-    tokenizer = ForeignTokenizer.load(folder, _end_ids(model))
+    vocabulary = HfVocabulary.load(folder, configured_ends(model))
+    tokenizer = ForeignTokenizer(vocabulary)
     narrator_dir = work_dir / "narrator"
     narrator_dir.mkdir(parents=True, exist_ok=True)
     bundle = Bundle.open(bundle_path)
@@ -55,26 +64,35 @@ def train_foreign_adapter(
     material = gather(
         bundle, real, tokenizer, encoder or Encoder(), max_users=max_users, cache_dir=cache_dir, say=say
     )
-    student = ForeignStudent(model, tokenizer, settings.adapter)
-    parameters = list(student.parameters())
+    student = ForeignStudent(model, tokenizer, settings.adapter, lora_rank)
+    groups = [{"params": [student.pointer_rows, *student.adapter.parameters()], "lr": settings.other_lr}]
+    if student.low_rank is not None:
+        groups.append({"params": list(student.low_rank.parameters()), "lr": LORA_LR})
     optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(parameters, lr=settings.other_lr, betas=(0.9, 0.97), weight_decay=0.0)
+        torch.optim.AdamW(groups, betas=(0.9, 0.97), weight_decay=0.0)
     ]
     run = Run(work_dir, say)
     run.resume(student, optimizers)
+    n_parameters = sum(parameter.numel() for parameter in student.parameters())
     say(
-        f"{sum(p.numel() for p in parameters) / 1e6:.1f}M parameters in front of {llm} (width {hidden}), "
+        f"{n_parameters / 1e6:.1f}M parameters in front of {llm} (width {hidden}), "
         f"{len(material.examples)} narratives, {run.positions:,} of {settings.n_positions:,} positions done"
     )
     if not run.positions:
         prefit(student, list(student.adapter.parameters()), material, settings, run)
     report = fit(student, tokenizer, optimizers, material, settings, run)
     student.save(narrator_dir)
-    tokenizer.save(narrator_dir / TOKENIZER)
+    vocabulary.save(narrator_dir / TOKENIZER)
     lies_at = str(folder.resolve()) if Path(llm).is_dir() else llm
     served = str(gguf.resolve()) if gguf else None
-    ForeignModel(lies_at, hidden, tokenizer.end_ids, served).write(narrator_dir)
-    training = {"settings": asdict(settings), "llm": llm, "n_users": len(material.users), "held_out": report}
+    ForeignModel(lies_at, hidden, vocabulary.end_ids, served, LORA if lora_rank else None).write(narrator_dir)
+    training = {
+        "settings": asdict(settings),
+        "llm": llm,
+        "lora_rank": lora_rank,
+        "n_users": len(material.users),
+        "held_out": report,
+    }
     (narrator_dir / "training.json").write_text(json.dumps(training, indent=2) + "\n")
     return narrator_dir
 
@@ -92,14 +110,6 @@ def _open_frozen(folder: Path) -> Any:
         problem = (str(exc) or repr(exc)).splitlines()[0]
         raise ModelError(f"{folder}: no language model that transformers can open ({problem})") from exc
     return model.to("cuda" if on_gpu else "cpu")
-
-
-def _end_ids(model: Any) -> list[int]:
-    """The tokens that end a reply, as the model is configured: a chat model may have several."""
-    found: list[int | None] = []
-    for configured in (model.generation_config.eos_token_id, model.config.eos_token_id):
-        found += configured if isinstance(configured, list) else [configured]
-    return [token_id for token_id in found if token_id is not None]
 
 
 def _check_gguf(gguf: Path, folder: Path, hidden: int) -> None:

@@ -1,4 +1,4 @@
-"""An adapter while it learns to speak to a foreign language model, which stands still."""
+"""An adapter while it learns to speak to a foreign language model, whose own weights stand still."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from torch.nn import functional
 
 from crs.adapter import AdapterKind, build_adapter, save_adapter
 from crs.narrator.foreign import ForeignTokenizer
+from crs.narrator.lora import LORA
 from crs.training.batches import Batch
+from crs.training.low_rank import LowRank
 from crs.training.student import N_HIDDEN, read_in_turn, word_loss
 from knowledge.types import MAX_HISTORY, TARGET_POINTER
 
@@ -20,9 +22,14 @@ N_SAMPLED = 4096  # token embeddings whose loudness is measured
 
 
 class ForeignStudent(nn.Module):
-    """Adapter and places (51, hidden; the target's first): nothing else is trained. Else as `Student`."""
+    """Adapter and places (51, hidden; the target's first), and a LoRA where ``lora_rank`` is not 0.
 
-    def __init__(self, llm: Any, tokenizer: ForeignTokenizer, adapter: AdapterKind = "mlp") -> None:
+    Nothing else is trained. Else as `Student`.
+    """
+
+    def __init__(
+        self, llm: Any, tokenizer: ForeignTokenizer, adapter: AdapterKind = "mlp", lora_rank: int = 0
+    ) -> None:
         super().__init__()
         # In a tuple, the language model is no part of what is trained, saved and put into training mode.
         self._frozen = (llm.eval().requires_grad_(False),)
@@ -38,6 +45,7 @@ class ForeignStudent(nn.Module):
             spoken = [self._embed(torch.tensor(tokenizer.encode(name))).mean(dim=0) for name in names]
             places = functional.layer_norm(torch.stack(spoken).float(), (hidden,)) * loudness
         self.pointer_rows = nn.Parameter(places)
+        self.low_rank = LowRank(llm, lora_rank) if lora_rank else None
         self.to(self.embedding.device)
 
     @property
@@ -79,9 +87,11 @@ class ForeignStudent(nn.Module):
         return word_loss(unit, words, self.embedding.float())
 
     def save(self, folder: Path) -> None:
-        """Write adapter.safetensors."""
+        """Write adapter.safetensors, and lora.gguf where there is a LoRA."""
         config = {"kind": self._adapter_kind, "n_hidden": N_HIDDEN}
         save_adapter(folder / "adapter.safetensors", self.adapter, self.pointer_rows, config)
+        if self.low_rank is not None:
+            self.low_rank.write(folder / LORA)
 
     def _embed(self, ids: torch.Tensor) -> torch.Tensor:
         # Not a look-up in the table: some models scale what they look up.

@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from narrator_folders import DIM, GREEDY, N_VOCAB, soft_prompt, write_narrator
 
 from crs.narrator.engine import LlamaCppModel
 from crs.narrator.gguf_export import LlamaShape
 from crs.narrator.gguf_tokenizer import GgufTokenizer
 from crs.narrator.hf_model import HfModel
+from tests.crs.foreign_folders import ARCHS, TOLERANCE, Arch, write_gguf, write_llm
 
 
 def write_gemma(folder: Path) -> Path:
@@ -64,4 +66,21 @@ def test_a_model_that_scales_its_embeddings_reads_soft_rows_as_they_are(tmp_path
     prompt[1] *= 8  # as large as this model's scaled embeddings, so that they matter
     assert np.abs(served.logits(prompt) - reference.logits(prompt)).max() < 2e-3
     assert list(served.generate(prompt, GREEDY)) == list(reference.generate(prompt, GREEDY))
+    served.close()
+
+
+@pytest.mark.parametrize("arch", ARCHS)
+def test_soft_rows_mean_the_same_to_llama_cpp_and_transformers(arch: Arch, tmp_path: Path) -> None:
+    folder = write_llm(tmp_path / arch, arch=arch)
+    served = LlamaCppModel(
+        write_gguf(folder, tmp_path / "model.gguf"), n_seqs=1, kv_dtype="f32", flash_attn=False
+    )
+    reference = HfModel(folder)
+    prompt = soft_prompt()
+    if arch == "gemma3":
+        prompt[1] *= 8  # as large as its scaled embeddings
+    expected = reference.logits(prompt)
+    assert np.abs(served.logits(prompt) - expected).max() < TOLERANCE[arch]
+    prompt[1] *= -1
+    assert np.abs(served.logits(prompt) - expected).max() > 0.1  # they are read
     served.close()

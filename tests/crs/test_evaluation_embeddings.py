@@ -31,8 +31,9 @@ from crs.evaluation.embeddings import (
 )
 from crs.evaluation.geometry import unit
 from crs.narrator.engine import LlamaCppModel
-from crs.narrator.foreign import TOKENIZER, ForeignModel, ForeignTokenizer
+from crs.narrator.foreign import TOKENIZER, ForeignModel
 from crs.narrator.gguf_export import cached_gguf
+from crs.narrator.vocabulary import HfVocabulary
 from knowledge.errors import BundleError, ModelError
 from knowledge.store import Store
 from tests.conftest import WordEncoder
@@ -242,7 +243,7 @@ def test_a_foreign_narrator(small_bundle: Bundle, tmp_path: Path) -> None:
         narrator / "adapter.safetensors", build_adapter("mlp", 64, n_hidden=32), torch.zeros(51, 64),
         {"kind": "mlp", "n_hidden": 32},
     )  # fmt: skip
-    ForeignTokenizer.load(llm, ()).save(narrator / TOKENIZER)
+    HfVocabulary.load(llm, ()).save(narrator / TOKENIZER)
     ForeignModel(str(llm), 64, (1,)).write(narrator)
     bundle = install_narrator(
         derive_bundle(small_bundle.path, tmp_path / "b", reads_factors=False).path, narrator

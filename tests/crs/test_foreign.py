@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from crs.narrator.narrate import FIRST_TRIES, Narrated, Narrator, Piece
 from crs.narrator.narrator_folder import OWN_PARTS, missing_parts
 from crs.narrator.prompt import question
 from crs.narrator.tokenizer import DESCRIBE
+from crs.narrator.vocabulary import HfVocabulary
 from knowledge.errors import BundleError, ModelError
 from knowledge.types import TASKS, Item
 from tests.crs.foreign_folders import write_llm
@@ -34,12 +36,17 @@ ASKED = Evidence([], "purchase_reason", KETTLE)
 @pytest.fixture(scope="module", params=["plain", "chat"])
 def tokenizer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ForeignTokenizer:
     folder = tmp_path_factory.mktemp("llm")
-    return ForeignTokenizer.load(write_llm(folder, chat=request.param == "chat"), END)
+    return ForeignTokenizer(HfVocabulary.load(write_llm(folder, chat=request.param == "chat"), END))
+
+
+def hf_tokenizer(tokenizer: ForeignTokenizer) -> Any:
+    assert isinstance(tokenizer.vocabulary, HfVocabulary)
+    return tokenizer.vocabulary.tokenizer
 
 
 def shown(tokenizer: ForeignTokenizer, ids: list[int] | np.ndarray) -> str:
     """The text of a prompt, control tokens included."""
-    text: str = tokenizer._tokenizer.decode(list(ids))
+    text: str = hf_tokenizer(tokenizer).decode(list(ids))
     return text
 
 
@@ -48,7 +55,7 @@ def test_the_soft_rows_stand_inside_what_the_user_says(tokenizer: ForeignTokeniz
         shown(tokenizer, tokenizer.head),
         shown(tokenizer, question(tokenizer, ASKED)),
     )
-    if tokenizer._tokenizer.chat_template:
+    if hf_tokenizer(tokenizer).chat_template:
         assert head.startswith("<bos><|user|>You write") and asked.endswith("<eos><|assistant|>")
     else:
         assert head.startswith("<bos>You write") and asked.endswith("\n")
@@ -64,7 +71,7 @@ def test_every_task_and_exercise_asks_something_else(tokenizer: ForeignTokenizer
 
 def test_a_listing_can_bring_in_neither_control_tokens_nor_pointers(tokenizer: ForeignTokenizer) -> None:
     plain, told = tokenizer.ask("purchase_reason", {}), question(tokenizer, ASKED)
-    control = set(tokenizer._tokenizer.all_special_ids)
+    control = set(hf_tokenizer(tokenizer).all_special_ids)
     assert sum(i in control for i in told) == sum(i in control for i in plain)
     text = shown(tokenizer, told)
     assert "[3]" not in text and text.count("[target]") == shown(tokenizer, plain).count("[target]") + 1
@@ -93,7 +100,7 @@ def test_decoding_gives_back_what_was_encoded(tokenizer: ForeignTokenizer, text:
 
 def test_only_control_tokens_that_do_not_end_are_banned(tokenizer: ForeignTokenizer) -> None:
     banned = tokenizer.constraints(Evidence([KETTLE] * 3)).banned
-    names = tokenizer._tokenizer.convert_ids_to_tokens(sorted(banned))
+    names = hf_tokenizer(tokenizer).convert_ids_to_tokens(sorted(banned))
     assert names == ["<bos>", "<|user|>", "<|assistant|>"]
     assert not tokenizer.repeatable & tokenizer.constraints(Evidence([])).banned
     assert set(tokenizer.encode(" [12] [target]")) <= tokenizer.repeatable
@@ -122,7 +129,7 @@ def bytewise(tmp_path_factory: pytest.TempPathFactory) -> ForeignTokenizer:
     loaded = AutoTokenizer.from_pretrained(write_llm(tmp_path_factory.mktemp("llm")))
     # Some models, made smaller for llama.cpp, lack the last tokens that their tokenizer has.
     loaded.add_special_tokens({"additional_special_tokens": ["<|image|>"]})
-    return ForeignTokenizer(loaded, END)
+    return ForeignTokenizer(HfVocabulary(loaded, END))
 
 
 def test_pointers_are_found_in_the_text(bytewise: ForeignTokenizer) -> None:
@@ -164,7 +171,7 @@ def test_a_model_that_is_not_here_is_not_fetched() -> None:
 
 def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no tokenizer"):
-        ForeignTokenizer.load(tmp_path, END)
+        HfVocabulary.load(tmp_path, END)
 
 
 def test_the_folder_says_whose_model_it_is_for(tmp_path: Path) -> None:

@@ -233,14 +233,16 @@ def test_the_command_trains_and_installs(
     monkeypatch.setattr(foreign, "FOREIGN_SETTINGS", replace(SETTINGS, prefit_steps=2))
     monkeypatch.chdir(tmp_path)
     path = shutil.copytree(small_bundle.path, tmp_path / "bundle")
-    options = ["--llm", str(llm), "--gguf", str(gguf), "--positions", "500"]
+    options = ["--llm", str(llm), "--gguf", str(gguf), "--positions", "500", "--lora-rank", "1"]
     monkeypatch.setattr("sys.argv", ["crs", "train-narrator", str(path), *options])
     with pytest.raises(SystemExit) as ended:
         main()
     assert not ended.value.code, capsys.readouterr().err
-    assert ForeignModel.read(Bundle.open(path).narrator_dir).gguf == str(gguf)
+    model = ForeignModel.read(Bundle.open(path).narrator_dir)
+    assert (model.gguf, model.lora) == (str(gguf), "lora.gguf")
     assert (tmp_path / ".cache" / "narrator-tiny" / CHECKPOINT).exists()
-    monkeypatch.setattr("sys.argv", ["crs", "train-narrator", str(path), "--gguf", str(gguf)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 1 and "--llm" in capsys.readouterr().err
+    for option in (["--gguf", str(gguf)], ["--lora-rank", "1"]):
+        monkeypatch.setattr("sys.argv", ["crs", "train-narrator", str(path), *option])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 1 and f"{option[0]}: belongs" in capsys.readouterr().err

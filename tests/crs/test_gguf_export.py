@@ -326,6 +326,7 @@ class TestHfModel:
 
     def test_a_model_without_any_end_is_refused(self, narrator: Path) -> None:
         (narrator / "tokenizer.json").unlink()
+        (narrator / "generation_config.json").unlink()
         change_config(eos_token_id=None)(narrator)
         with pytest.raises(ModelError, match="eos_token_id"):
             HfModel(narrator)

@@ -60,7 +60,8 @@ def write_llm(folder: Path, *, arch: Arch = "llama", hidden: int = 128, chat: bo
     tokenizer.save_pretrained(folder)
 
     torch.manual_seed(4)
-    special = {"query_pre_attn_scalar": 64, "layer_types": ["sliding_attention"] * 2}
+    window = {"layer_types": ["sliding_attention"] * 2, "sliding_window": 16}  # shorter than any prompt
+    special = {"query_pre_attn_scalar": 64, **window}
     config = getattr(transformers, f"{CONFIGS[arch]}Config")(
         vocab_size=bpe.get_vocab_size(),
         hidden_size=hidden,

@@ -84,3 +84,17 @@ def test_soft_rows_mean_the_same_to_llama_cpp_and_transformers(arch: Arch, tmp_p
     prompt[1] *= -1
     assert np.abs(served.logits(prompt) - expected).max() > 0.1  # they are read
     served.close()
+
+
+def test_a_windowed_cache_can_be_trimmed_past_its_window(tmp_path: Path) -> None:
+    """With only the window kept, llama.cpp would say that it was trimmed and go on from the wrong cells."""
+    gguf_path = write_gguf(write_llm(tmp_path / "llm", arch="gemma3"), tmp_path / "model.gguf")
+    served = LlamaCppModel(gguf_path, n_seqs=1, kv_dtype="f32", flash_attn=False, parking_bytes=0)
+    fresh = LlamaCppModel(gguf_path, n_seqs=1, kv_dtype="f32", flash_attn=False, parking_bytes=0)
+    ids = np.resize(np.arange(10, 90, dtype=np.int32), 1000)
+    beginning = [ids[:20], ids[20:40]]
+    served.logits([*beginning, ids[40:500], ids[500:999], ids[999:]])  # more than a cache of windows holds
+    again = [*beginning, ids[60:62]]
+    np.testing.assert_allclose(served.logits(again), fresh.logits(again), atol=1e-4)
+    served.close()
+    fresh.close()

@@ -50,8 +50,7 @@ class Recommender:
         allowed[liked] = False
         parts = self._parts(owned, liked, constraints.words)
         scores = np.sum(list(parts.values()), axis=0)
-        candidates = np.flatnonzero(allowed)
-        best = candidates[np.lexsort((candidates, -scores[candidates]))[: max(k, 0)]]
+        best = _best(scores, np.flatnonzero(allowed), k)
         return [
             Recommendation(
                 self._items[row], float(scores[row]), _shares({n: p[row] for n, p in parts.items()})
@@ -132,6 +131,14 @@ def _facets(items: Sequence[Item]) -> dict[str, dict[str, list[int]]]:
             if value:
                 facets[facet].setdefault(value.lower(), []).append(row)
     return facets
+
+
+def _best(scores: np.ndarray, candidates: np.ndarray, k: int) -> np.ndarray:
+    """The ``k`` candidate rows that score most, best first; of equals the earlier row."""
+    if 0 < k < len(candidates):
+        least = -np.partition(-scores[candidates], k - 1)[k - 1]
+        candidates = candidates[scores[candidates] >= least]  # sorting all of a large catalogue takes long
+    return np.asarray(candidates[np.lexsort((candidates, -scores[candidates]))[: max(k, 0)]])
 
 
 def _scaled(scores: np.ndarray) -> np.ndarray:

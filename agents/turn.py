@@ -38,6 +38,7 @@ MAX_MESSAGE = 1_000  # characters
 N_CARDS = 5
 MAX_CANDIDATES = 4  # products a clarifying question can name
 N_LIKED = 3  # purchases that "like my pens" follows
+LIKED_FROM = 4  # stars of something stated
 ENOUGH_LIKE = 0.25  # cosine between what was stated and the product that stands for it
 _RELAXABLE: tuple[Facet, ...] = ("price", "color", "brand", "kind", "department", "words")
 _ABOUT_AN_ITEM = frozenset({"why_this", "pitch", "pick_item"})
@@ -254,6 +255,11 @@ class Steps:
             else:
                 asked = replace(asked, words=f"{asked.words} {plan.like.words}".strip())
             wishes = replace(wishes, constraints=asked)
+        if conversation["user_id"] is None and not _says_what(wishes.constraints):
+            # All that is known of a newcomer is what they said they like.
+            likes = [each.item_id for each in turn.stated if (each.rating or 0) >= LIKED_FROM]
+            asked = replace(wishes.constraints, like_ids=tuple(likes[-N_LIKED:]))
+            wishes = replace(wishes, constraints=asked)
         return self.filters.priced(wishes)
 
     def _find(self, person: Person, wishes: Wishes, disliked: Wishes, k: int) -> list[Recommendation]:
@@ -369,6 +375,11 @@ def _set_fields(wishes: Wishes) -> dict[str, Any]:
         for name, value in fields.items()
         if value not in (None, (), "")
     }
+
+
+def _says_what(asked: Constraints) -> bool:
+    """Whether a wish names what sort of thing is wanted."""
+    return bool(asked.words or asked.kinds or asked.departments or asked.like_ids)
 
 
 def _refusing(found: Wishes) -> Wishes:

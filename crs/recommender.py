@@ -13,7 +13,7 @@ from knowledge.types import Constraints, Interaction, Item, Recommendation, Sign
 
 # Each signal is scaled to at most 1 before it is weighted; all weights untuned but for their order.
 WEIGHTS: dict[str, float] = {"cf": 0.5, "neighbours": 1.0, "content": 1.0, "popularity": 0.1}
-QUERY_WEIGHT = 2.0  # what a person asks for now outweighs what they bought before
+QUERY_WEIGHT = 3.0  # what a person asks for now outweighs what they bought before
 CONTENT_DECAY = 0.7  # of a purchase's weight in the taste, for each purchase after it
 REBOUGHT_SHARE = 0.05  # an item that so many of its buyers bought again may be shown to its owners
 _CF_SIGNALS = ("cf", "neighbours")
@@ -71,18 +71,21 @@ class Recommender:
             age = np.arange(len(owned))[::-1]
             parts["content"] = content @ (CONTENT_DECAY**age @ content[owned]).astype(np.float32)
         weighted = {name: WEIGHTS[name] * _scaled(part) for name, part in parts.items()}
-        query = self._query(liked, words)
-        if query is not None:
-            asked = QUERY_WEIGHT * _scaled(content @ query)
+        asked_for = self._asked_for(liked, words)
+        if len(asked_for):
+            # Near one of them, not near their mean: who likes kettles and tents wants no kettle for tents.
+            # All products are a little alike; what counts is how much more than most.
+            nearness = [_scaled(each - each.mean()) for each in (content @ asked_for.T).T]
+            asked = QUERY_WEIGHT * np.max(nearness, axis=0)
             weighted["content"] = weighted.get("content", np.zeros_like(asked)) + asked
         return weighted
 
-    def _query(self, liked: Sequence[int], words: str) -> np.ndarray | None:
-        """Where in content space the wish points, float32 (384,); None without a wish."""
-        rows = list(self._bundle.item_content[list(liked)])
-        if words.strip():
-            rows.append(self._encoder.encode([words])[0])
-        return np.mean(rows, axis=0) if rows else None
+    def _asked_for(self, liked: Sequence[int], words: str) -> np.ndarray:
+        """Where in content space the wish points, float32 (n, 384): to each like, and to the words."""
+        rows = self._bundle.item_content[list(liked)]
+        if not words.strip():
+            return np.asarray(rows)
+        return np.concatenate([rows, self._encoder.encode([words])])
 
     def _allowed(self, wish: Constraints) -> np.ndarray:
         """Items that fit the wish, bool (n_items,). An item without a price fits no price limit."""

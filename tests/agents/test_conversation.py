@@ -193,6 +193,14 @@ def test_like_my_kettle_follows_the_purchase(talk: Talk) -> None:
 # Critiques
 
 
+def test_what_a_newcomer_likes_is_looked_for(talk: Talk) -> None:
+    answer = talk(None, "I love tents and I own a kettle", "Recommend something under $150")
+    assert set(answer.constraints) == {"max_price", "like_ids"}
+    assert [ITEMS[i].kind for i in answer.constraints["like_ids"]] == ["tent"]  # owning is not liking
+    answer = talk(None, "Show me a teapot")
+    assert "like_ids" not in answer.constraints and ITEMS[ids(answer)[0]].kind == "teapot"
+
+
 def test_critiques_accumulate_and_the_latest_wins(talk: Talk) -> None:
     first = talk("cleo", "recommend something for the kitchen")
     price = first.items[0].price

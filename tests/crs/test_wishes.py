@@ -13,7 +13,7 @@ from crs.bundle import Bundle, build_bundle, default_path
 from crs.recommender import Recommender
 from knowledge.readers import import_store
 from knowledge.store import Store
-from knowledge.types import Constraints, Item
+from knowledge.types import Constraints, Interaction, Item
 from tests.conftest import WordEncoder
 
 N_WISHES = 10_000
@@ -85,6 +85,24 @@ def check_wishes(recommender: Recommender, store: Store, n_wishes: int) -> None:
 def test_no_wish_is_broken_in_the_demo_store() -> None:
     bundle = Bundle.open(None)
     check_wishes(Recommender(bundle, WordEncoder()), bundle.store, N_WISHES)
+
+
+@pytest.mark.skipif(not (default_path() / "manifest.json").exists(), reason=f"no bundle at {default_path()}")
+def test_two_likes_of_a_newcomer_are_followed() -> None:
+    """Of the first ten products at least six are of the two kinds, on average; there are 135 kinds."""
+    bundle, rng = Bundle.open(None), random.Random(0)
+    recommender = Recommender(bundle, WordEncoder())
+    of_kind: dict[str, list[str]] = {}
+    for item in bundle.store.items.values():
+        of_kind.setdefault(item.kind or "", []).append(item.item_id)
+    shares = []
+    for _ in range(100):
+        kinds = rng.sample(sorted(of_kind), 2)
+        likes = tuple(rng.choice(of_kind[kind]) for kind in kinds)
+        stated = [Interaction("new", item_id, when, 5.0) for when, item_id in enumerate(likes)]
+        found = recommender.recommend(stated, Constraints(like_ids=likes), k=10)
+        shares.append(sum(each.item.kind in kinds for each in found) / 10)
+    assert float(np.mean(shares)) >= 0.6
 
 
 @pytest.mark.realdata

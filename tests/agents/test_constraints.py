@@ -95,6 +95,8 @@ def test_prices(text: str, low: float | None, high: float | None) -> None:
         ("something cheap", "cheap"),
         ("not too expensive", "cheap"),
         ("a budget-friendly one", "cheap"),
+        ("something less fancy", "cheap"),
+        ("too posh for me, a simpler one", "cheap"),
         ("a luxury one", "premium"),
         ("something expensive", "premium"),
         ("whatever I fancy", ""),

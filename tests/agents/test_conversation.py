@@ -218,6 +218,14 @@ def test_critiques_accumulate_and_the_latest_wins(talk: Talk) -> None:
     assert again.constraints["not_brands"] == other.constraints["not_brands"]
 
 
+def test_less_fancy_than_what_was_shown(talk: Talk) -> None:
+    first = talk("anna", "Recommend something for camping")
+    second = talk("anna", "less fancy")
+    assert second.items and first.items[0].price is not None
+    assert all(card.price < first.items[0].price for card in second.items)
+    assert not second.constraints.get("words")
+
+
 def test_show_me_more_shows_others(talk: Talk) -> None:
     first = talk("cleo", "recommend me something")
     second = talk("cleo", "show me more")

@@ -95,7 +95,8 @@ def evaluate(
         typer.Option(
             "--input",
             metavar="PART+PART",
-            help="Parts: plain, summary, neighbours, or a strategy of --texts; the first input is the base.",
+            help="Parts: plain, summary, neighbours, shuffled (a control) or a strategy of --texts; "
+            "the first input is the base.",
         ),
     ] = None,
     texts: Annotated[

@@ -11,7 +11,7 @@ from crs.content import TextEncoder
 from crs.llmrec.catalogue import Catalogue
 from knowledge.errors import InputError
 
-PLAIN, SUMMARY, NEIGHBOURS = "plain", "summary", "neighbours"
+PLAIN, SUMMARY, NEIGHBOURS, SHUFFLED = "plain", "summary", "neighbours", "shuffled"
 
 _YEAR = re.compile(r"\s*\(\d{4}\)$")  # tells little of a neighbour, and four tokens are room for a title
 
@@ -22,7 +22,8 @@ Parts = Mapping[str, Sequence[str]]
 def item_parts(catalogue: Catalogue, neighbours: Sequence[Sequence[int]]) -> dict[str, Sequence[str]]:
     """The texts that need no language model now. ``neighbours``: item rows, the most important first.
 
-    They must come from training interactions alone, for the part of that name tells who took what.
+    They must come from training interactions alone, for the part of that name tells who took what. The part
+    ``shuffled`` is a control: other items' summaries (or listings), as many columns that tell nothing true.
     """
     parts: dict[str, Sequence[str]] = {PLAIN: catalogue.texts}
     if catalogue.summaries is not None:
@@ -31,6 +32,9 @@ def item_parts(catalogue: Catalogue, neighbours: Sequence[Sequence[int]]) -> dic
         engagement_text(text, [catalogue.titles[row] for row in rows])
         for text, rows in zip(catalogue.texts, neighbours, strict=True)
     ]
+    dealt = np.random.default_rng(0).permutation(len(catalogue.texts))
+    others = catalogue.texts if catalogue.summaries is None else catalogue.summaries
+    parts[SHUFFLED] = [others[row] for row in dealt]
     return parts
 
 

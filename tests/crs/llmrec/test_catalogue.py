@@ -79,3 +79,10 @@ def test_other_folders_are_refused(tmp_path: Path) -> None:
         open_catalogue(tmp_path / "nowhere")
     with pytest.raises(InputError, match="neither a store nor movies.parquet"):
         open_catalogue(tmp_path)
+
+
+@pytest.mark.realdata
+def test_movielens_is_read_as_it_lies_there(data_dir: Path) -> None:
+    catalogue = open_catalogue(data_dir / "ml1m")
+    assert (catalogue.n_users, len(catalogue.item_ids), len(catalogue.pairs)) == (6040, 3706, 1_000_209)
+    assert catalogue.summaries is not None and all(catalogue.summaries)

@@ -52,12 +52,14 @@ def test_neighbours_come_from_training_pairs_alone(tmp_path: Path, monkeypatch: 
 
 def test_an_input_is_its_parts_side_by_side() -> None:
     parts = item_parts(CATALOGUE, [[2, 3]] * len(CATALOGUE.item_ids))
-    assert list(parts) == ["plain", "summary", "neighbours"]
+    assert list(parts) == ["plain", "summary", "neighbours", "shuffled"]
+    assert CATALOGUE.summaries is not None
+    assert parts["shuffled"] != CATALOGUE.summaries and set(parts["shuffled"]) == set(CATALOGUE.summaries)
     assert parts["neighbours"][0] == "plain0 Taken by the same people: thing2; thing3."
     rows = content_rows("plain+neighbours", parts, WordEncoder())
     assert rows.shape == (60, 768)
     np.testing.assert_array_equal(rows[:, :384], WordEncoder().encode(CATALOGUE.texts))
-    with pytest.raises(InputError, match="no texts called 'tags'; there are plain, summary, neighbours"):
+    with pytest.raises(InputError, match="no texts called 'tags'; there are plain, summary, neigh"):
         content_rows("plain+tags", parts, WordEncoder())
 
 

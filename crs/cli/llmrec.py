@@ -103,7 +103,7 @@ def evaluate(
         list[Path] | None, typer.Option(help="What `llmrec augment` wrote; may be given several times.")
     ] = None,
     n_splits: Annotated[int, typer.Option("--splits", min=1, help="How often the pairs are dealt.")] = 5,
-    epochs: Annotated[int | None, typer.Option(min=1, help="At most so many of each tower.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Of each tower.")] = None,
     cache: CacheOpt = Path(".cache/llmrec"),
     out: Annotated[Path | None, typer.Option(help="A JSON file to write as well.")] = None,
     as_json: JsonOpt = False,
@@ -130,7 +130,7 @@ def evaluate(
         for strategy, by_split in read_texts(path, catalogue).items():
             written.setdefault(strategy, {}).update(by_split)
     chosen = tuple(inputs or default_inputs(catalogue, written))
-    plan = TowerPlan() if epochs is None else replace(TowerPlan(), max_epochs=epochs)
+    plan = TowerPlan() if epochs is None else replace(TowerPlan(), n_epochs=epochs)
     encoder = KeptEncoder(Encoder(), cache / "content")
     with Stages() as stages:
         figures = run_experiment(

@@ -18,7 +18,7 @@ from tests.conftest import WordEncoder
 from tests.crs.llmrec.planted import planted_catalogue
 
 CATALOGUE = planted_catalogue()
-PLAN = TowerPlan(n_hidden=16, n_factors=8, users_a_step=10, max_epochs=16, learning_rate=1e-2)
+PLAN = TowerPlan(n_hidden=16, n_factors=8, users_a_step=10, n_epochs=16, learning_rate=2e-2)
 
 
 def test_a_split_deals_every_pair_once_and_candidates_are_unseen() -> None:

@@ -10,7 +10,7 @@ from crs.llmrec.tower import Tower, TowerPlan, train_tower
 from tests.conftest import WordEncoder
 from tests.crs.llmrec.planted import CIRCLES, planted_catalogue
 
-PLAN = TowerPlan(n_hidden=16, n_factors=8, users_a_step=20, max_epochs=12, learning_rate=1e-2)
+PLAN = TowerPlan(n_hidden=16, n_factors=8, users_a_step=20, n_epochs=30, learning_rate=1e-2)
 CATALOGUE = planted_catalogue()
 SPLIT = deal(CATALOGUE, 0)
 
@@ -35,14 +35,14 @@ def test_the_same_seed_gives_the_same_tower() -> None:
     assert first.epochs == again.epochs and not np.array_equal(first.user_vectors, other.user_vectors)
 
 
-def test_training_ends_when_validation_gets_no_better(monkeypatch: pytest.MonkeyPatch) -> None:
-    looks = iter([0.1, 0.3, 0.2, 0.2, 0.9])
+def test_the_best_epoch_is_kept_and_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = iter([0.1, 0.3, 0.2])
     monkeypatch.setattr("crs.llmrec.tower.ranking_metrics", lambda top, valid: {"ndcg@10": next(looks)})
     epochs: list[int] = []
-    plan = TowerPlan(n_hidden=4, n_factors=2, max_epochs=40, epochs_a_look=2, patience=2)
+    plan = TowerPlan(n_hidden=4, n_factors=2, n_epochs=5, epochs_a_look=2)
     rows = WordEncoder().encode(CATALOGUE.texts)
     tower = train_tower(
         rows, SPLIT.train, SPLIT.valid, plan, seed=0, progress=lambda epoch, total: epochs.append(epoch)
     )
-    assert tower.epochs == 2 and tower.valid_ndcg == 0.3  # the best, not the last
-    assert epochs == [1, 2, 3, 4, 5, 6]
+    assert tower.epochs == 4 and tower.valid_ndcg == 0.3  # looked at after 2, 4 and the last
+    assert epochs == [1, 2, 3, 4, 5]

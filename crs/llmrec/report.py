@@ -69,6 +69,8 @@ def config_of(catalogue: Catalogue, inputs: Sequence[str], plan: TowerPlan, n_sp
         "inputs": list(inputs),
         "neighbours": f"{N_NEIGHBOURS} by PageRank (damping {DAMPING}) on the split's training pairs",
         "negatives": "every unseen item, weighted",
+        "ranked": f"all items that training and validation lack; test items and {N_UNSEEN} items of no part",
+        "of the paper": "towers, loss, optimizer, metrics, number of splits; the rest is chosen here",
         "tower": asdict(plan),
     }
 

@@ -45,7 +45,7 @@ def test_texts_are_written_and_then_compared(run: Run, small_store: Store, tmp_p
     code, out, err = run(*compared, "--json", "--out", "figures.json")
     assert code == 0, err
     figures = json.loads(out)
-    assert figures["config"]["inputs"] == ["plain", "plain+neighbours", "plain+engagement"]
+    assert figures["config"]["inputs"] == ["plain", "plain+shuffled", "plain+neighbours", "plain+engagement"]
     assert json.loads((tmp_path / "figures.json").read_text())["figures"]["all items"].keys() == set(
         figures["config"]["inputs"]
     )

@@ -110,8 +110,8 @@ def evaluate(
 ) -> None:
     """The same recommender on plain and on augmented texts: NDCG, precision and recall at 10, by split.
 
-    Without --input: the listing, and the listing with each augmented text that the data has. A run that was
-    stopped goes on.
+    Without --input: the listing, the listing with other items' texts (a control), and the listing with each
+    augmented text that the data has. A run that was stopped goes on.
     """
     from dataclasses import replace
 

@@ -61,7 +61,10 @@ def content_rows(name: str, parts: Parts, encoder: TextEncoder) -> np.ndarray:
 
 
 def default_inputs(catalogue: Catalogue, written: Iterable[str] = ()) -> tuple[str, ...]:
-    """What is compared if nothing is named, the plain text first; ``written``: parts by a language model."""
-    augmented = [*([] if catalogue.summaries is None else [SUMMARY]), NEIGHBOURS, *written]
+    """What is compared if nothing is named, the plain text first, then the control.
+
+    ``written``: parts by a language model.
+    """
+    augmented = [SHUFFLED, *([] if catalogue.summaries is None else [SUMMARY]), NEIGHBOURS, *written]
     together = [f"{SUMMARY}+{NEIGHBOURS}"] if catalogue.summaries is not None else []
     return (PLAIN, *(f"{PLAIN}+{part}" for part in (*augmented, *together)))

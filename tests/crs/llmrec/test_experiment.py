@@ -71,7 +71,8 @@ def test_all_inputs_are_compared_and_a_second_run_trains_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inputs = default_inputs(CATALOGUE)
-    assert inputs == ("plain", "plain+summary", "plain+neighbours", "plain+summary+neighbours")
+    augmented = ("plain+summary", "plain+neighbours", "plain+summary+neighbours")
+    assert inputs == ("plain", "plain+shuffled", *augmented)
     seen: list[tuple[str, int, int]] = []
     figures = run_experiment(
         CATALOGUE, inputs, PLAN, WordEncoder(), tmp_path, n_splits=2, progress=lambda *told: seen.append(told)
@@ -80,7 +81,8 @@ def test_all_inputs_are_compared_and_a_second_run_trains_nothing(
         assert figures[ranking]["plain+summary"]["ndcg@10"] > figures[ranking]["plain"]["ndcg@10"]
         gain = figures[f"ndcg@10 over plain, {ranking}"]["plain+summary"]
         assert gain["gain %"] > 0 and gain["splits better"] == "2 of 2"
-    assert [told for told in seen if told[0] == "towers"][-1] == ("towers", 8, 8)
+        assert figures[f"ndcg@10 over plain+shuffled, {ranking}"].keys() == set(augmented)
+    assert [told for told in seen if told[0] == "towers"][-1] == ("towers", 10, 10)
     monkeypatch.setattr(experiment, "train_tower", None)
     assert run_experiment(CATALOGUE, inputs, PLAN, WordEncoder(), tmp_path, n_splits=2) == figures
     lines = list(table(config_of(CATALOGUE, inputs, PLAN, 2), figures))

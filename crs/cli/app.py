@@ -10,6 +10,7 @@ import sys
 import typer
 
 from crs.cli import analyze, data, learn, rate, talk, write
+from crs.cli.llmrec import llmrec
 from crs.cli.measure import evaluate
 from knowledge.errors import RaconteurError
 
@@ -39,6 +40,7 @@ app.command()(learn.retrain)
 feedback.command("export")(learn.export_feedback)
 app.add_typer(feedback, name="feedback")
 app.add_typer(evaluate, name="evaluate")
+app.add_typer(llmrec, name="llmrec")
 
 
 def main() -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from crs.llm.chat import ChatModel
 from crs.llm.json_reply import BrokenReply, read_json
 from crs.llm.kept import KeptChat, Usage
+from crs.llm.many import in_order, workers
 from crs.narrator.evidence import StoreWords
 from crs.writing.checks import fault
 from crs.writing.mending import mend
@@ -106,7 +105,7 @@ def write_narratives(
     with (
         StoreWriter(out, name=manifest["name"], format=manifest["format"]) as writer,
         KeptChat(model, calls_path) as kept,
-        _workers(parallel, model) as pool,
+        workers(parallel, model) as pool,
     ):
         report = Report(kept.usage)
         _copy(store, writer)
@@ -115,7 +114,7 @@ def write_narratives(
         asked = (q for user_id in shoppers for q in _questions_of(store, user_id, tasks))
         n_asked = len(shoppers) * sum(not set(tasks).isdisjoint(topic) for topic in TOPICS.values())
         # One slow answer holds up the ones after it, so others are asked for in the meantime.
-        answers = _in_order(asked, lambda q: ask(q, kept, words, seed), pool, n_ahead=2 * parallel)
+        answers = in_order(asked, lambda q: ask(q, kept, words, seed), pool, n_ahead=2 * parallel)
         for n_done, answer in enumerate(answers, start=1):
             for narrative in _narratives(answer):
                 writer.add_narrative(narrative)
@@ -198,31 +197,6 @@ def _shoppers(store: Store, max_users: int | None, report: Report) -> list[str]:
 def _questions_of(store: Store, user_id: str, tasks: Collection[Task]) -> list[Question]:
     history = store.history(user_id)
     return questions(user_id, [(store.items[purchase.item_id], purchase) for purchase in history], tasks)
-
-
-@contextmanager
-def _workers(parallel: int, model: ChatModel) -> Iterator[ThreadPoolExecutor]:
-    pool = ThreadPoolExecutor(parallel)
-    try:
-        yield pool
-    except BaseException:
-        model.close()  # ends the calls under way, so that stopping need not wait for them
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _in_order(
-    asked: Iterable[Question], answer: Callable[[Question], Answer], pool: ThreadPoolExecutor, n_ahead: int
-) -> Iterator[Answer]:
-    """The answers in the order of the questions, at most ``n_ahead`` of them ahead of the one that is due."""
-    under_way: deque[Future[Answer]] = deque()
-    for question in asked:
-        under_way.append(pool.submit(answer, question))
-        if len(under_way) > n_ahead:
-            yield under_way.popleft().result()
-    while under_way:
-        yield under_way.popleft().result()
 
 
 def _narratives(answer: Answer) -> Iterator[Narrative]:

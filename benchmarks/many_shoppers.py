@@ -186,17 +186,20 @@ def _remembered_or_anew(
 
 
 def _in_turn(path: Path) -> dict[str, dict[str, float]]:
-    """Many people in turn over eight rooms: what it costs to take each up again, and the memory."""
+    """Many people in turn over eight rooms: what it costs to take each up again, and the memory.
+
+    They come back with a question of one token, so that little else is in the time.
+    """
     model = LlamaCppModel(path, n_seqs=8, n_threads=1, parking_bytes=4 * 2**30)
     for person in range(N_IN_TURN):
         model.logits(_prompt(model, person))
     parked = model.load.n_parked
     memory_first = resident_mb()
-    resumed = [_ms(model, _prompt(model, person, turn=1)) for person in range(N_IN_TURN)]
+    resumed = [_ms(model, _prompt(model, person, 1, n_question=1)) for person in range(N_IN_TURN)]
     memory_then = resident_mb()
     resident = []
     for person in range(N_IN_TURN - 8, N_IN_TURN):  # these are still in their rooms
-        resident.append(_ms(model, _prompt(model, person, turn=2)))
+        resident.append(_ms(model, _prompt(model, person, 2, n_question=1)))
     figures = {
         "people": float(N_IN_TURN),
         "parked": float(parked),

@@ -34,7 +34,7 @@ check: setup-dev  ## ruff and mypy --strict
 	@$(PY) -m mypy
 
 bench: setup  ## measure what is promised: start-up, first words, engines, many shoppers at once
-	@set -e; for name in start_up first_words against_transformers soft_or_text many_shoppers growth tables; do echo "== $$name"; $(PY) -m benchmarks.$$name; done
+	@set -e; for name in start_up first_words against_transformers soft_or_text many_shoppers growth recommending tables; do echo "== $$name"; $(PY) -m benchmarks.$$name; done
 
 soak: setup  ## sixteen clients at random for ten minutes at one narrator
 	@$(PY) -m benchmarks.soak

@@ -1,6 +1,5 @@
 """The command line on a small store, in process; one subprocess shows what `--help` loads."""
 
-import io
 import json
 import subprocess
 import sys
@@ -11,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from crs.bundle import Bundle
-from crs.cli.app import main
 from knowledge.feedback import FeedbackLog, Rating
 from knowledge.store import Store
 from knowledge.types import TASKS
+from tests.command_line import called
 from tests.conftest import WordEncoder
 from tests.test_floors import HEAVY
 
@@ -42,12 +41,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     monkeypatch.setenv("RACONTEUR_VAR", str(tmp_path / "var"))
 
     def call(*args: object, stdin: str = "") -> Ran:
-        monkeypatch.setattr(sys, "argv", ["crs", *map(str, args)])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return Ran(int(ended.value.code or 0), captured.out, captured.err)
+        return Ran(*called(monkeypatch, capsys, *args, stdin=stdin))
 
     return call
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crs.bundle import Bundle
-from crs.cli.app import main
 from crs.evaluation.rater.cases import ATTRIBUTES
 from crs.narrator.gguf_export import export_gguf
 from knowledge.store import Store
+from tests.command_line import Run, called
 from tests.conftest import WordEncoder
 from tests.crs.llm.openai_server import Reply, Request, serving
 from tests.crs.narrator_folders import write_narrator
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -30,12 +25,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     monkeypatch.setenv("RACONTEUR_VAR", str(tmp_path / "var"))
 
     def call(*args: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["crs", "rate", *map(str, args)])
-        monkeypatch.setattr(sys, "stdin", io.StringIO())
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
+        return called(monkeypatch, capsys, "rate", *args)
 
     return call
 

@@ -11,6 +11,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -55,8 +56,6 @@ def export_gguf(narrator_dir: str | Path, out_path: str | Path, dtype: GgufType 
     ``dtype`` is that of the matrices; norms stay float32. Raises BundleError when a part is missing
     or damaged, or when the parts do not fit each other or the llama architecture.
     """
-    import gguf
-
     folder, out_path = Path(narrator_dir), Path(out_path)
     shape = LlamaShape.read(folder / "config.json")
     tokenizer_path = folder / "tokenizer.json"
@@ -64,19 +63,28 @@ def export_gguf(narrator_dir: str | Path, out_path: str | Path, dtype: GgufType 
     weights = _read_weights(folder / "model.safetensors", shape)
 
     out_path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=out_path.parent, prefix=f".{out_path.name}.")
-    os.close(handle)
-    try:
-        writer = gguf.GGUFWriter(name, "llama")
+    with written_whole(out_path, "llama") as writer:
         writer.add_name("Raconteur narrator")
         shape.write(writer)
         tokenizer.write(writer)
         _write_weights(writer, weights, shape, dtype)
+
+
+@contextmanager
+def written_whole(path: Path, arch: str) -> Iterator[Any]:
+    """A ``gguf.GGUFWriter`` of ``arch``; what it is given becomes the file at ``path``, or nothing does."""
+    import gguf
+
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        writer = gguf.GGUFWriter(name, arch)
+        yield writer
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
-        os.replace(name, out_path)
+        os.replace(name, path)
     finally:
         Path(name).unlink(missing_ok=True)
 

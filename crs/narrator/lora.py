@@ -6,16 +6,14 @@ of the file: llama.cpp's own converter of LoRA adapters.
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from crs.narrator.gguf_export import interleave_halves, join_halves
+from crs.narrator.gguf_export import interleave_halves, join_halves, written_whole
 from knowledge.errors import ModelError, NotFoundError
 
 LORA = "lora.gguf"
@@ -52,10 +50,7 @@ def write_lora(path: Path, updates: Mapping[str, Update], config: Any, *, alpha:
     import gguf
 
     arch = check_arch(config)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        writer = gguf.GGUFWriter(name, arch)
+    with written_whole(path, arch) as writer:
         writer.add_type(gguf.GGUFType.ADAPTER)
         writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
         writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, alpha)
@@ -64,13 +59,6 @@ def write_lora(path: Path, updates: Mapping[str, Update], config: Any, *, alpha:
                 b = interleave_halves(b, n_heads)
             writer.add_tensor(f"{place}.weight.lora_a", np.ascontiguousarray(a, dtype=np.float32))
             writer.add_tensor(f"{place}.weight.lora_b", np.ascontiguousarray(b, dtype=np.float32))
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        writer.close()
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def merge_lora(model: Any, path: str | Path) -> None:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from crs.bundle import Bundle, derive_bundle
-from crs.cli.app import main
 from crs.evaluation import embeddings, geometry
 from crs.evaluation.embeddings import CF, CONTENT, SOFT, TOKENS, Analysis, analyze
 from crs.evaluation.figures import COLORS, draw_figures
 from knowledge.errors import InputError
+from tests.command_line import Run, called
 
 FIGURES = ["figure5_together.png", "figure6_shares.png", "figure7_item_counts.png", "figure8_apart.png"]
 
@@ -91,19 +89,12 @@ def test_a_folder_that_cannot_be_written_is_named(analysis: Analysis, tmp_path: 
         draw_figures(analysis, tmp_path / "file")
 
 
-Run = Callable[..., tuple[int, str, str]]
-
-
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     monkeypatch.setenv("RACONTEUR_VAR", str(tmp_path / "var"))
 
     def call(*args: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["crs", "analyze", *map(str, args)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
+        return called(monkeypatch, capsys, "analyze", *args)
 
     return call
 

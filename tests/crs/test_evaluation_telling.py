@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crs.bundle import Bundle, derive_bundle
-from crs.cli.app import main
 from crs.evaluation.occasions import Occasion, occasions
 from crs.evaluation.telling import tell_all
 from knowledge.types import TASKS, Task
+from tests.command_line import called
 from tests.conftest import WordEncoder
 
 
@@ -98,12 +97,9 @@ def test_another_bundle_or_other_code_is_told_anew(
 
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *args: object) -> str:
     monkeypatch.setattr("crs.content.Encoder", WordEncoder)
-    monkeypatch.setattr(sys, "argv", ["crs", "evaluate", "faithfulness", *map(str, args)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    captured = capsys.readouterr()
-    assert not ended.value.code, captured.err
-    return captured.out
+    code, out, err = called(monkeypatch, capsys, "evaluate", "faithfulness", *args)
+    assert not code, err
+    return out
 
 
 def test_the_command_measures_from_start_to_finish(

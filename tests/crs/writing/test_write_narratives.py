@@ -1,6 +1,5 @@
 """From a store with reviews to one with narratives, by recorded replies, a real endpoint and a real GGUF."""
 
-import io
 import json
 import signal
 import subprocess
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crs.cli.app import main
 from crs.llm.chat import Call, Completion, FakeChat, Message, Reply
 from crs.narrator.gguf_export import export_gguf
 from crs.narrator.tokenizer import NarratorTokenizer
@@ -22,6 +20,7 @@ from crs.writing.write import ATTEMPTS, Report, write_narratives
 from knowledge.errors import InputError, ModelError
 from knowledge.store import Store, StoreWriter
 from knowledge.types import TARGET_TASKS, TASKS, Interaction, Item, Narrative
+from tests.command_line import called
 from tests.crs.foreign_folders import write_llm
 from tests.crs.llm.openai_server import Reply as Served
 from tests.crs.llm.openai_server import Request, serving
@@ -283,12 +282,7 @@ def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
     def call(*args: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["crs", *map(str, args)])
-        monkeypatch.setattr(sys, "stdin", io.StringIO())
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
+        return called(monkeypatch, capsys, *args)
 
     return call
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import closing
 
 from knowledge.errors import RaconteurError
 
@@ -31,14 +32,19 @@ def main(bundle: str | None = None) -> int:
 
 
 def _serve(bundle: str | None, host: str, port: int) -> int:
+    from agents.checkpoints import conversations_in
     from agents.conversation import Assistant
     from crs.shop import Shop
+    from crs.versions import default_data_dir
     from ui.page import build_page
     from ui.theme import FAVICON_PATH, STYLE_PATH, build_theme
 
-    shop = Shop.open(bundle, progress=_progress)
-    try:
-        page = build_page(shop, Assistant(shop)).queue(max_size=MAX_WAITING)
+    data_dir = default_data_dir()
+    with (
+        closing(Shop.open(bundle, data_dir=data_dir, progress=_progress)) as shop,
+        conversations_in(data_dir) as conversations,
+    ):
+        page = build_page(shop, Assistant(shop, conversations)).queue(max_size=MAX_WAITING)
         try:
             page.launch(
                 server_name=host, server_port=port, share=False, ssr_mode=False, quiet=True,
@@ -53,8 +59,6 @@ def _serve(bundle: str | None, host: str, port: int) -> int:
         sys.stdout.write(f"Raconteur is at http://{host}:{port} (narrator on {device})\n")
         sys.stdout.flush()
         page.block_thread()
-    finally:
-        shop.close()
     return 0
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
+from agents.checkpoints import mapped_errors
 from agents.events import Answer, Event, Message
 from agents.plan import Wishes
 from agents.state import Conversation, Turn, turn_seed
@@ -33,6 +34,7 @@ class Assistant:
     """Talks about one shop. Any number of conversations at once, one turn at a time in each."""
 
     def __init__(self, shop: Shop, checkpointer: BaseCheckpointSaver[Any] | None = None) -> None:
+        """``checkpointer`` keeps conversations (checkpoints.py); without one they end with the process."""
         self.shop = shop
         self._graph = _build_graph(Steps(shop), checkpointer)
         self._answering: set[str] = set()
@@ -142,7 +144,8 @@ class Assistant:
         checkpointer.delete_thread(conversation_id)
 
     def _state(self, conversation_id: str) -> Conversation:
-        return cast(Conversation, self._graph.get_state(_thread(conversation_id)).values)
+        with mapped_errors():
+            return cast(Conversation, self._graph.get_state(_thread(conversation_id)).values)
 
     def _opened(self, conversation_id: str) -> Conversation:
         state = self._state(conversation_id)
@@ -158,7 +161,8 @@ class Assistant:
                 raise BusyError(f"conversation '{conversation_id}' is still answering; stop it or wait")
             self._answering.add(conversation_id)
         try:
-            yield
+            with mapped_errors():
+                yield
         finally:
             with self._lock:
                 self._answering.discard(conversation_id)

@@ -6,6 +6,7 @@ RaconteurError                 a person can act on the message: it names the pla
 ├── BundleError                a bundle or store folder is incomplete or its parts do not fit together
 ├── ModelError                 the language model or the encoder cannot be loaded, or refused its input
 ├── BusyError                  the engine has no room for another request just now
+├── ConversationError          a conversation could not be read or kept
 └── FeedbackError              a rating could not be written to the log
 """
 
@@ -45,6 +46,10 @@ class ModelError(RaconteurError):
 
 class BusyError(RaconteurError):
     """No room for another request at the moment; trying again later is the mend."""
+
+
+class ConversationError(RaconteurError):
+    """The file of conversations cannot be opened, read or written; the turn was not kept."""
 
 
 class FeedbackError(RaconteurError):

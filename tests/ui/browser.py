@@ -52,9 +52,9 @@ class Watched:
     dialogs: list[str] = field(default_factory=list)
 
     def assert_clean(self) -> None:
-        assert self.complaints == []
-        assert self.dialogs == []
-        assert self.hosts == {"127.0.0.1"}
+        assert not self.complaints, self.complaints
+        assert not self.dialogs, self.dialogs
+        assert self.hosts == {"127.0.0.1"}, self.hosts
 
 
 def find_chromium() -> str | None:

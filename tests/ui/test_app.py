@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ui_fakes import FakeShop
 
 import app
 
@@ -80,28 +81,24 @@ def test_it_starts_as_a_command_and_fails_with_exit_1(tmp_path: Path) -> None:
     assert not (tmp_path / "var").exists() or not any((tmp_path / "var").iterdir())
 
 
-class _Closing:
+class _Closing(FakeShop):
     """A shop that notes whether it was closed."""
 
-    def __init__(self) -> None:
-        from ui_fakes import FakeShop
-
-        self.__dict__.update(vars(FakeShop()))
-        self.person = FakeShop().person
-        self.closed = False
+    closed = False
 
     def close(self) -> None:
         self.closed = True
 
 
 def test_a_port_in_use_is_named_and_the_shop_is_closed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     from crs.shop import Shop
 
     shop = _Closing()
     monkeypatch.setattr(Shop, "open", lambda *_, **__: shop)
-    monkeypatch.setattr("agents.conversation.Assistant", lambda _: None)
+    monkeypatch.setattr("agents.conversation.Assistant", lambda *_: None)
+    monkeypatch.setenv("RACONTEUR_VAR", str(tmp_path))
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -1,0 +1,51 @@
+"""Where conversations are kept, so that they survive a restart: one SQLite file, written turn by turn."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from knowledge.errors import ConversationError
+
+if TYPE_CHECKING:
+    from langgraph.checkpoint.sqlite import SqliteSaver
+
+FILE_NAME = "conversations.sqlite"
+
+
+@contextmanager
+def conversations_in(data_dir: Path) -> Iterator[SqliteSaver]:
+    """The checkpointer over ``data_dir``; a turn that was kept is on disk. Safe to use from several threads.
+
+    Raises ConversationError when the file is no database, or cannot be opened for writing.
+    """
+    from langgraph.checkpoint.sqlite import SqliteSaver
+
+    path = data_dir / FILE_NAME
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, check_same_thread=False)
+    except (OSError, sqlite3.Error) as exc:
+        raise ConversationError(f"{path}: cannot be opened ({exc}); name another folder") from exc
+    with closing(connection):
+        saver = SqliteSaver(connection)
+        try:
+            saver.setup()
+            connection.execute("PRAGMA synchronous=FULL")
+        except sqlite3.Error as exc:
+            raise ConversationError(f"{path}: not the file of conversations ({exc}); move it away") from exc
+        yield saver
+
+
+@contextmanager
+def mapped_errors() -> Iterator[None]:
+    """Raises ConversationError for what SQLite raises."""
+    try:
+        yield
+    except sqlite3.Error as exc:
+        raise ConversationError(
+            f"{FILE_NAME}: this conversation could not be read or kept ({exc}); free the disk, then ask again"
+        ) from exc

@@ -1,0 +1,182 @@
+"""The ranker and its baselines on one data set: tuned on the valid fold, fitted anew, measured on the test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crs.cf import fit_wals
+from crs.content import TextEncoder, item_text
+from crs.fusion import fuse, mean_norm
+from crs.ranking.baselines import ByHistory, Hiding, System, fit_baselines, watched
+from crs.ranking.blend import CHUNK, Blend, candidates_of, fit_blend
+from crs.ranking.data import Fold, Queries, RankingData, Rows, owned_matrix
+from crs.ranking.metrics import CUTOFFS, Ranks, figures_of, ranks
+from crs.ranking.pairs import Scores
+from crs.ranking.sequential import SequentialConfig, SequentialScorer, train_fused
+from crs.ranking.signals import Signal, fit_signals
+
+OURS = "fused"
+N_LISTED = max(CUTOFFS)
+
+Progress = Callable[[str, int, int], None]  # stage, done, total
+
+
+@dataclass(frozen=True)
+class ContestConfig:
+    """How the trained scorers are built: ours over fused rows and SASRec over ids."""
+
+    fused: SequentialConfig = field(default_factory=SequentialConfig)
+    sasrec: SequentialConfig = field(default_factory=SequentialConfig)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One system's answers to the test queries: ``ranks`` of the targets (n,), ``listed`` (n, 20) best items."""
+
+    ranks: Ranks
+    listed: NDArray[np.int64]
+    hides: bool  # whether it hides what the history holds, as was better on the valid fold
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Answers by system, ours last; the blend that was learned, and the seconds each stage took."""
+
+    answers: dict[str, Answers]
+    blend: Blend
+    families: dict[str, str]
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """Signals and their learned blend: the ranker as a scorer of histories."""
+
+    signals: list[Signal]
+    blend: Blend
+
+    def scores(self, histories: list[Rows]) -> Scores:
+        """float32 (n, n_items)."""
+        return self.blend.scores(self.signals, histories)
+
+
+def hold_contest(
+    data: RankingData, encoder: TextEncoder, config: ContestConfig, *, progress: Progress
+) -> Outcome:
+    """Fit, tune and measure everything. Encoding is where ``encoder`` keeps it; the rest is done anew."""
+    clock = _Clock()
+    content = encoder.encode([item_text(item) for item in data.items], _stage(progress, "content of items"))
+    clock.lap("content")
+
+    tuned = fit_ranker_signals(
+        data, data.valid, content, config.fused, progress=_stage(progress, "valid: fused")
+    )
+    clock.lap("signals, valid")
+    blend = fit_blend(tuned.signals, candidates_of(tuned.signals, data.valid.queries))
+    clock.lap("blend")
+    final = fit_ranker_signals(
+        data, data.test, content, config.fused, epochs=tuned.epochs, progress=_stage(progress, "test: fused")
+    )
+    clock.lap("signals, test")
+    trial = fit_baselines(
+        data, data.valid, content, config.sasrec, progress=_stage(progress, "valid: SASRec")
+    )
+    fitted = fit_baselines(
+        data, data.test, content, config.sasrec, sasrec_epochs=trial.sasrec_epochs,
+        progress=_stage(progress, "test: SASRec"),
+    )  # fmt: skip
+    clock.lap("baselines")
+
+    answers = {}
+    asked = watched(data.valid.queries)
+    for name, system in fitted.systems.items():
+        hides = _ndcg(Hiding(trial.systems[name]), asked) > _ndcg(trial.systems[name], asked)
+        chosen = Hiding(system) if hides else system
+        answers[name] = answer(chosen, data.test.queries, hides, _stage(progress, f"asking {name}"))
+    ours = ByHistory(Ranker(final.signals, blend))
+    answers[OURS] = answer(ours, data.test.queries, False, _stage(progress, f"asking {OURS}"))
+    clock.lap("asking")
+    families = {signal.name: signal.family for signal in final.signals}
+    return Outcome(answers, blend, families, clock.seconds)
+
+
+@dataclass(frozen=True)
+class FittedSignals:
+    """Signals of one fold, the sequential one last; the ``epochs`` that it was trained for."""
+
+    signals: list[Signal]
+    epochs: int
+
+
+def fit_ranker_signals(
+    data: RankingData,
+    fold: Fold,
+    content: NDArray[np.float32],
+    config: SequentialConfig,
+    *,
+    epochs: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> FittedSignals:
+    """All signals of the ranker on a fold; without ``epochs`` the fold's queries choose them."""
+    signals = fit_signals(fold.sequences, data.items, content, ordered=data.ordered)
+    factors = fit_wals(owned_matrix(fold.sequences, data.n_items))
+    rows = fuse(factors, content, mean_norm(factors))
+    scorer: SequentialScorer = train_fused(
+        fold.sequences, rows, config,
+        watched=watched(fold.queries), epochs=epochs, ordered=data.ordered, progress=progress,
+    )  # fmt: skip
+    return FittedSignals([*signals, Signal("sequence", "sequence", scorer)], scorer.epochs)
+
+
+def answer(
+    system: System, queries: Queries, hides: bool = False, progress: Callable[[int, int], None] | None = None
+) -> Answers:
+    """Ask all queries, some at a time."""
+    found, listed = [], []
+    for start in range(0, len(queries), CHUNK):
+        part = queries.at(range(start, min(start + CHUNK, len(queries))))
+        scores = system.scores(part)
+        found.append(ranks(scores, part.targets))
+        k = min(N_LISTED, scores.shape[1])
+        best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+        order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
+        listed.append(np.take_along_axis(best, order, axis=1))
+        if progress:
+            progress(start + len(part), len(queries))
+    return Answers(np.concatenate(found), np.concatenate(listed), hides)
+
+
+def _ndcg(system: System, queries: Queries) -> float:
+    return float(figures_of(answer(system, queries).ranks)["NDCG@10"].mean())
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self.seconds: dict[str, float] = {}
+
+    def lap(self, stage: str) -> None:
+        now = time.monotonic()
+        self.seconds[stage] = round(now - self._last, 1)
+        self._last = now
+
+
+def _stage(progress: Progress, stage: str) -> Callable[[int, int], None]:
+    return lambda done, total: progress(stage, done, total)
+
+
+def learned_weights(blend: Blend, families: Mapping[str, str]) -> dict[str, dict[str, float | str]]:
+    """The plain weights of each signal: of its share of the best and of that share's logarithm."""
+    return {
+        name: {
+            "told as": families[name],
+            "share": float(blend.weights[0, 2 * at]),
+            "logarithm": float(blend.weights[0, 2 * at + 1]),
+        }
+        for at, name in enumerate(blend.names)
+    }

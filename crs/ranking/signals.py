@@ -1,0 +1,217 @@
+"""The signals of the ranker: each scores all items for a batch of histories, fitted on a fold's sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crs.cf import fit_wals, fold_in, gram
+from crs.content import item_text
+from crs.ranking import pairs
+from crs.ranking.data import Rows, history_matrix, owned_matrix
+from crs.ranking.pairs import ItemTies, Scores
+from knowledge.types import Item
+
+# What a signal is told as when a recommendation is explained.
+Family = Literal["cf", "neighbours", "graph", "sequence", "content", "popularity", "repeat"]
+
+N_SMOOTH = 10  # nearest items in content that lend an item their ties
+MAX_DENSE = 12_000  # items up to which item-item matrices may be dense (float64: 1.2 GB)
+RECENT = 50  # items of a long history that one-by-one comparisons look at
+
+
+class Scorer(Protocol):
+    """What scores all items: higher is better; zero says nothing."""
+
+    def scores(self, histories: Sequence[Rows]) -> Scores: ...
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A scorer with its name and what it is told as."""
+
+    name: str
+    family: Family
+    scorer: Scorer
+
+
+@dataclass(frozen=True)
+class Wals:
+    """Scores of users folded into WALS factors (n_items, n_factors), as `crs.cf`."""
+
+    factors: NDArray[np.float32]
+
+    def scores(self, histories: Sequence[Rows]) -> Scores:
+        """float32 (n, n_items)."""
+        shared = gram(self.factors)
+        users = [fold_in(self.factors, history, shared=shared) for history in histories]
+        return np.asarray(np.stack(users) @ self.factors.T, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Personalised PageRank on the user-item graph: a walker who goes back to the history now and then."""
+
+    to_users: Any  # CSR (n_items, n_users), rows sum to 1
+    to_items: Any  # CSR (n_users, n_items), rows sum to 1
+    decay: float
+    home: float = 0.3  # probability of going back
+    n_steps: int = 4
+
+    def scores(self, histories: Sequence[Rows]) -> Scores:
+        """float32 (n, n_items): the share of visits."""
+        start = history_matrix(histories, self.to_users.shape[0], self.decay).toarray()
+        start /= np.maximum(start.sum(axis=1, keepdims=True), 1e-9)
+        visits = start
+        for _ in range(self.n_steps):
+            visits = (1.0 - self.home) * ((visits @ self.to_users) @ self.to_items) + self.home * start
+        return np.asarray(visits - self.home * start, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """How near items' vectors (n_items, d), dense or CSR unit rows, are to those of a history.
+
+    ``best``: of the nearest item of the history, else of their sum; either weighed by ``decay``.
+    """
+
+    vectors: Any
+    decay: float
+    best: bool = False
+
+    def scores(self, histories: Sequence[Rows]) -> Scores:
+        """float32 (n, n_items), never negative."""
+        n_items = self.vectors.shape[0]
+        if not self.best:
+            taste = history_matrix(histories, n_items, self.decay) @ self.vectors
+            found = taste @ self.vectors.T
+            found = found.toarray() if hasattr(found, "toarray") else found
+        else:
+            found = np.zeros((len(histories), n_items), dtype=np.float32)
+            asked = np.unique(np.concatenate([*histories, np.empty(0, np.int64)]))
+            near = self.vectors[asked] @ self.vectors.T  # of what these histories hold alone
+            near = near.toarray() if hasattr(near, "toarray") else near
+            for row, history in enumerate(histories):
+                recent = history[-RECENT:]
+                if len(recent):
+                    places = np.searchsorted(asked, recent)
+                    weights = np.float32(self.decay) ** np.arange(len(recent), dtype=np.float32)[::-1, None]
+                    found[row] = (near[places] * weights).max(axis=0)
+        return np.maximum(np.asarray(found, dtype=np.float32), 0.0)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """The same scores (n_items,) for everyone."""
+
+    values: NDArray[np.float32]
+
+    def scores(self, histories: Sequence[Rows]) -> Scores:
+        """float32 (n, n_items)."""
+        return np.tile(self.values, (len(histories), 1))
+
+
+@dataclass(frozen=True)
+class Again:
+    """What a history holds, weighed by ``decay`` and by how often each item is bought again (n_items,)."""
+
+    again: NDArray[np.float32]
+    decay: float
+
+    def scores(self, histories: Sequence[Rows]) -> Scores:
+        """float32 (n, n_items)."""
+        known = history_matrix(histories, len(self.again), self.decay).toarray()
+        return np.asarray(known * self.again, dtype=np.float32)
+
+
+def fit_signals(
+    sequences: Sequence[Rows], items: Sequence[Item], content: NDArray[np.float32], *, ordered: bool = True
+) -> list[Signal]:
+    """All signals but the sequential one, from a fold's ``sequences`` and unit ``content`` rows (n_items, 384).
+
+    Without an order of time every item of a history weighs the same.
+    """
+    n_items = len(items)
+    fast, slow = (0.7, 0.9) if ordered else (1.0, 1.0)
+    signals = [
+        Signal("wals", "cf", Wals(fit_wals(owned_matrix(sequences, n_items)))),
+        Signal("knn", "cf", ItemTies(pairs.cosine_ties(sequences, n_items), slow)),
+        Signal("walk", "graph", walk(sequences, n_items, fast)),
+        Signal("popular", "popularity", Prior(pairs.n_buyers(sequences, n_items))),
+        Signal("content", "content", Nearness(content, fast)),
+        Signal("content nearest", "content", Nearness(content, slow, best=True)),
+    ]
+    words = title_words(items)
+    signals += [
+        Signal("words", "content", Nearness(words, fast)),
+        Signal("words nearest", "content", Nearness(words, slow, best=True)),
+    ]
+    if n_items <= MAX_DENSE:
+        linear = pairs.linear_ties(sequences, n_items, ridge=100.0)
+        signals.append(Signal("linear", "cf", ItemTies(linear, fast)))
+    if ordered:
+        after = pairs.follows(sequences, n_items, window=10, decay=0.7)
+        together = pairs.over_fame((after + 0.5 * after.T).tocsr(), sequences, 0.25)
+        alike = lent(words, N_SMOOTH)
+        alike_content = lent(content, N_SMOOTH)
+        ends = np.bincount([s[-1] for s in sequences if len(s)], minlength=n_items).astype(np.float32)
+        again = again_rate(sequences, n_items)
+        signals += [
+            Signal("together", "neighbours", ItemTies(together, fast)),
+            Signal("next", "neighbours", ItemTies(pairs.over_fame(after, sequences, 0.25), fast, 2)),
+            Signal(
+                "together of alike words", "neighbours", ItemTies((alike @ together @ alike.T).tocsr(), fast)
+            ),
+            Signal(
+                "together of alike content",
+                "neighbours",
+                ItemTies((alike_content @ together @ alike_content.T).tocsr(), fast),
+            ),
+            Signal("recent", "popularity", Prior(ends)),
+            Signal("again", "repeat", Again(again, slow)),
+            Signal("just bought", "repeat", Again(np.ones(n_items, np.float32), 0.1)),
+        ]
+    return signals
+
+
+def walk(sequences: Sequence[Rows], n_items: int, decay: float) -> Walk:
+    """The user-item graph of the sequences."""
+    from scipy.sparse import diags
+
+    owned = owned_matrix(sequences, n_items)
+    users, items = (np.asarray(owned.sum(axis=axis)).ravel() for axis in (1, 0))
+    to_items = diags(1.0 / np.maximum(users, 1.0)) @ owned
+    to_users = (diags(1.0 / np.maximum(items, 1.0)) @ owned.T).tocsr()
+    return Walk(to_users.astype(np.float32), to_items.astype(np.float32), decay)
+
+
+def title_words(items: Sequence[Item]) -> Any:
+    """TF-IDF of the words and pairs of words of the items' texts, CSR unit rows (n_items, n_words)."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    texts = [item_text(item) for item in items]
+    vectorizer = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=1, dtype=np.float32)
+    return vectorizer.fit_transform(texts).tocsr()
+
+
+def lent(vectors: Any, k: int) -> Any:
+    """CSR (n_items, n_items): an item itself and, together weighing the same, its ``k`` nearest others."""
+    from scipy.sparse import diags, eye
+
+    near = pairs.nearest(vectors, k)
+    near.data **= 3  # the nearest lend most
+    total = np.maximum(np.asarray(near.sum(axis=1)).ravel(), 1e-6)
+    return (eye(near.shape[0], dtype=np.float32) + diags(1.0 / total) @ near).tocsr().astype(np.float32)
+
+
+def again_rate(sequences: Sequence[Rows], n_items: int) -> NDArray[np.float32]:
+    """Share of an item's buyers who bought it more than once, with one more buyer who did at the mean rate."""
+    counts = history_matrix(sequences, n_items)
+    buyers = np.asarray((counts > 0).sum(axis=0)).ravel()
+    again = np.asarray((counts > 1).sum(axis=0)).ravel()
+    mean = again.sum() / max(buyers.sum(), 1)
+    return np.asarray((again + mean) / (buyers + 1.0), dtype=np.float32)

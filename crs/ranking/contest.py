@@ -1,4 +1,4 @@
-"""The ranker and its baselines on one data set: tuned on the valid fold, fitted anew, measured on the test."""
+"""The ranker and its baselines on one data set: tuned on the valid fold, then fitted anew and asked."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ContestConfig:
 
 @dataclass(frozen=True)
 class Answers:
-    """One system's answers to the test queries: ``ranks`` of the targets (n,), ``listed`` (n, 20) best items."""
+    """One system's answers: ``ranks`` of the targets (n,), ``listed`` (n, 20) its best items."""
 
     ranks: Ranks
     listed: NDArray[np.int64]

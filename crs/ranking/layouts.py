@@ -56,8 +56,8 @@ def open_ranking(path: Path) -> RankingData:
             found = [f"{file.name} ({', '.join(_columns(file))})" for file in sorted(path.glob("*.parquet"))]
             raise InputError(
                 path,
-                f"no known layout (found: {', '.join(found) or 'no parquet file'}); known are a store, a bundle, "
-                + "; ".join(layout.describe() for layout in _LAYOUTS),
+                f"no known layout (found: {', '.join(found) or 'no parquet file'}); known are stores, "
+                + "; ".join(["bundles", *(layout.describe() for layout in _LAYOUTS)]),
             )
         data = layout.read(path)
     for fold, queries in (("valid", data.valid.queries), ("test", data.test.queries)):

@@ -1,4 +1,4 @@
-"""What comes next, by a causal transformer: over fused rows on the adapter's trunk, or over item ids (SASRec).
+"""What comes next, by a causal transformer: over fused rows on the adapter's trunk, or item ids (SASRec).
 
 Both are trained alike: every position of a sequence foretells the item after it, by the cross-entropy over
 all items (as Klenitskiy and Vasilev 2023, who find it better for SASRec than its sampled loss).
@@ -130,7 +130,6 @@ def _fused_module(fused: NDArray[np.float32], config: SequentialConfig) -> nn.Mo
 
 
 def _sasrec_module(n_items: int, config: SequentialConfig) -> nn.Module:
-    import torch
     from torch import nn
 
     class SasRec(nn.Module):

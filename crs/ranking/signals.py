@@ -131,7 +131,7 @@ class Again:
 def fit_signals(
     sequences: Sequence[Rows], items: Sequence[Item], content: NDArray[np.float32], *, ordered: bool = True
 ) -> list[Signal]:
-    """All signals but the sequential one, from a fold's ``sequences`` and unit ``content`` rows (n_items, 384).
+    """All signals but the sequential one, from a fold's ``sequences`` and unit ``content`` (n_items, 384).
 
     Without an order of time every item of a history weighs the same.
     """
@@ -209,7 +209,7 @@ def lent(vectors: Any, k: int) -> Any:
 
 
 def again_rate(sequences: Sequence[Rows], n_items: int) -> NDArray[np.float32]:
-    """Share of an item's buyers who bought it more than once, with one more buyer who did at the mean rate."""
+    """Share of an item's buyers who bought it more than once, with one more buyer of the mean kind."""
     counts = history_matrix(sequences, n_items)
     buyers = np.asarray((counts > 0).sum(axis=0)).ravel()
     again = np.asarray((counts > 1).sum(axis=0)).ravel()

@@ -31,7 +31,7 @@ class ContestConfig:
     """How the trained scorers are built: ours over fused rows and SASRec over ids."""
 
     fused: SequentialConfig = field(default_factory=SequentialConfig)
-    sasrec: SequentialConfig = field(default_factory=SequentialConfig)
+    sasrec: SequentialConfig = field(default_factory=lambda: SequentialConfig(learning_rate=2e-3))
 
 
 @dataclass(frozen=True)

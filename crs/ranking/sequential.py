@@ -31,11 +31,11 @@ class SequentialConfig:
 
     width: int = 64
     dropout: float = 0.3
-    learning_rate: float = 1e-3
+    learning_rate: float = 4e-3
     weight_decay: float = 0.01
-    batch_size: int = 128
-    max_epochs: int = 60
-    patience: int = 4
+    batch_size: int = 64
+    max_epochs: int = 30
+    patience: int = 3
     seed: int = 0
 
 
@@ -46,7 +46,7 @@ class SequentialScorer:
         self.module, self.n_items, self.epochs = module.eval(), n_items, epochs
 
     def scores(self, histories: Sequence[Rows]) -> NDArray[np.float32]:
-        """float32 (n, n_items): log-probabilities; of an empty history all zero."""
+        """float32 (n, n_items): probabilities; of an empty history all zero."""
         import torch
 
         found = np.zeros((len(histories), self.n_items), dtype=np.float32)
@@ -56,7 +56,7 @@ class SequentialScorer:
                 rows = known[start : start + 256]
                 items, lengths = _padded([histories[row][-MAX_LENGTH:] for row in rows])
                 hidden = self.module(items)[torch.arange(len(rows)), lengths - 1]
-                found[rows] = torch.log_softmax(self.module.score(hidden), dim=-1).numpy()  # type: ignore[operator]
+                found[rows] = torch.softmax(self.module.score(hidden), dim=-1).numpy()  # type: ignore[operator]
         return found
 
 

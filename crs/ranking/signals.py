@@ -117,15 +117,18 @@ class Prior:
 
 @dataclass(frozen=True)
 class Again:
-    """What a history holds, weighed by ``decay`` and by how often each item is bought again (n_items,)."""
+    """What a history holds: of the last time ``decay ** (items after it)``, times ``again`` (n_items,)."""
 
     again: NDArray[np.float32]
     decay: float
 
     def scores(self, histories: Sequence[Rows]) -> Scores:
-        """float32 (n, n_items)."""
-        known = history_matrix(histories, len(self.again), self.decay).toarray()
-        return np.asarray(known * self.again, dtype=np.float32)
+        """float32 (n, n_items), 0 to 1."""
+        found = np.zeros((len(histories), len(self.again)), dtype=np.float32)
+        for row, history in enumerate(histories):
+            weights = self.decay ** np.arange(len(history))[::-1]
+            np.maximum.at(found[row], history, weights * self.again[history])
+        return found
 
 
 def fit_signals(
@@ -150,6 +153,11 @@ def fit_signals(
         Signal("words", "content", Nearness(words, fast)),
         Signal("words nearest", "content", Nearness(words, slow, best=True)),
     ]
+    signals += [
+        Signal("owned", "repeat", Again(np.ones(n_items, np.float32), 1.0)),
+        Signal("bought lately", "repeat", Again(np.ones(n_items, np.float32), fast)),
+        Signal("bought again", "repeat", Again(again_rate(sequences, n_items), 1.0)),
+    ]
     if n_items <= MAX_DENSE:
         linear = pairs.linear_ties(sequences, n_items, ridge=100.0)
         signals.append(Signal("linear", "cf", ItemTies(linear, fast)))
@@ -159,7 +167,6 @@ def fit_signals(
         alike = lent(words, N_SMOOTH)
         alike_content = lent(content, N_SMOOTH)
         ends = np.bincount([s[-1] for s in sequences if len(s)], minlength=n_items).astype(np.float32)
-        again = again_rate(sequences, n_items)
         signals += [
             Signal("together", "neighbours", ItemTies(together, fast)),
             Signal("next", "neighbours", ItemTies(pairs.over_fame(after, sequences, 0.25), fast, 2)),
@@ -172,8 +179,6 @@ def fit_signals(
                 ItemTies((alike_content @ together @ alike_content.T).tocsr(), fast),
             ),
             Signal("recent", "popularity", Prior(ends)),
-            Signal("again", "repeat", Again(again, slow)),
-            Signal("just bought", "repeat", Again(np.ones(n_items, np.float32), 0.1)),
         ]
     return signals
 

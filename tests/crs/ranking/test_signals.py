@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from crs.cf import fold_in
-from crs.ranking.blend import FLOOR, candidates_of, fit_blend, views
+from crs.ranking.blend import FLOOR, N_CANDIDATES, Blend, candidates_of, fit_blend, views
 from crs.ranking.data import Queries, Rows, history_matrix
 from crs.ranking.pairs import ItemTies, cosine_ties, follows, linear_ties, nearest, over_fame
 from crs.ranking.signals import Again, Nearness, Prior, Signal, Wals, again_rate, fit_signals, walk
@@ -89,28 +89,30 @@ def test_wals_folds_everyone_in() -> None:
 def test_what_is_bought_again() -> None:
     rate = again_rate(SEQUENCES, 4)  # one of eight pairs bought again: item 1, one of its three
     assert rate == pytest.approx([(1 / 8) / 3, (1 + 1 / 8) / 4, (1 / 8) / 3, (1 / 8) / 2])
-    scores = Again(rate, 0.5).scores([rows(1, 0)])
+    scores = Again(rate, 0.5).scores([rows(1, 1, 0)])
     assert scores[0] == pytest.approx([rate[0], 0.5 * rate[1], 0, 0])
 
 
 def test_views_are_shares_of_the_best() -> None:
     share, logarithm = views(np.array([[0, 1, 4], [0, 0, 0], [-2, -1, -2]], np.float32))
     assert share.tolist() == [[0, 0.25, 1], [0, 0, 0], [0, 1, 0]]
+    assert views(np.array([[0, 0.5]], np.float32), absolute=True)[0].tolist() == [[0, 0.5]]
     assert logarithm[0] == pytest.approx([0, 1 - np.log(0.25) / np.log(FLOOR), 1])
 
 
 def test_the_blend_finds_the_signal_that_tells() -> None:
     rng = np.random.default_rng(0)
     targets = rng.integers(20, size=200)
-    told = np.eye(20, dtype=np.float32)  # the last item of the history is the target
+    told = np.roll(np.eye(20, dtype=np.float32), 1, axis=1)  # what follows the last item is the target
     noise = rng.random(20).astype(np.float32)
     signals = [Signal("told", "cf", ItemTies(told, last=1)), Signal("noise", "popularity", Prior(noise))]
-    queries = Queries(np.arange(200), [rows(0, target) for target in targets], targets)
+    queries = Queries(np.arange(200), [rows((target - 1) % 20) for target in targets], targets)
     blend = fit_blend(signals, candidates_of(signals, queries))
     assert blend.weights[0, :2].sum() > 5 * np.abs(blend.weights[0, 2:]).sum()
     scores = blend.scores(signals, queries.histories)
     assert (scores.argmax(axis=1) == targets).all()
-    assert np.sum(blend.parts(signals, queries.histories), axis=0) == pytest.approx(scores, abs=1e-5)
+    parts = blend.parts(signals, queries.histories[3])
+    assert sum(parts.values()) == pytest.approx(scores[3], abs=1e-5) and list(parts) == ["told", "noise"]
 
 
 @pytest.mark.parametrize("ordered", [True, False])
@@ -126,3 +128,22 @@ def test_every_signal_scores_newcomers_and_items_nobody_bought(
         scores = signal.scorer.scores([rows(0, 1), rows(), rows(7)])
         assert scores.shape == (3, 8) and scores.dtype == np.float32, signal.name
         assert np.isfinite(scores).all(), signal.name
+
+
+def test_what_is_owned_is_left_to_the_signals_of_repeats() -> None:
+    fame = np.array([4, 3, 2, 1], np.float32)
+    again = Again(np.array([1, 0, 0, 1], np.float32), 1.0)
+    signals = [Signal("popular", "popularity", Prior(fame)), Signal("again", "repeat", again)]
+    parts = Blend(("popular", "again"), np.array([[1, 0, 2, 0], [0, 0, 0, 0]], np.float32)).parts(
+        signals, rows(0, 1)
+    )
+    assert parts["popular"].tolist() == [0, 0, 0.5, 0.25] and parts["again"].tolist() == [2, 0, 0, 0]
+
+
+def test_candidates_are_chosen_without_a_look_at_the_target() -> None:
+    signals = [Signal("popular", "popularity", Prior(np.arange(500, dtype=np.float32)))]
+    queries = Queries(np.arange(2), [rows(1), rows(1)], rows(499, 300))
+    found = candidates_of(signals, queries)
+    # 20 are named and the rest of the row is drawn: item 300 may only be there by that chance.
+    assert len(found.features) in (1, 2) and found.features[0, 0, 0] == 1.0
+    assert found.features.shape[1] == N_CANDIDATES

@@ -2,12 +2,12 @@
 
 A log-linear model (conditional logit): the chance that an item is the next is proportional to ``exp(score)``,
 and the score is a weighted sum of two views of each signal, whose weights may change with the length of the
-history. What the history holds already is scored by the signals of repeat purchases alone, everything else
+history. What the history holds already is scored by the signals of repeat purchases alone, all else
 by all the others: what makes a first purchase likely says little of a second.
 
-Weights are fitted by L-BFGS on candidates, the best items of each signal. Candidates are chosen without a look
-at the target, else "one that few signals name" would give it away; rows whose target is not among them are
-left out.
+Weights are fitted by L-BFGS on candidates, the best items of each signal. They are chosen without a look at
+the target, else "one that few signals name" would give it away; rows whose target is not among them are left
+out.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ def views(scores: Scores, *, absolute: bool = False) -> tuple[Scores, Scores]:
         raised = scores - np.minimum(scores.min(axis=1, keepdims=True), 0.0)
         best = raised.max(axis=1, keepdims=True)
         share = np.divide(raised, best, out=np.zeros_like(raised), where=best > 0)
-    return share, 1.0 - np.log(np.maximum(share, FLOOR)) / np.float32(np.log(FLOOR))
+    logarithm = 1.0 - np.log(np.maximum(share, FLOOR)) / np.log(FLOOR)
+    return share, logarithm.astype(np.float32)
 
 
 def lengthened(histories: Sequence[Rows]) -> NDArray[np.float32]:
@@ -96,10 +97,20 @@ def _seen(
 
 @dataclass(frozen=True)
 class Candidates:
-    """``features`` float32 (n, c, 2 * n_signals), the target's first; ``length`` (n,) as of `lengthened`."""
+    """``features`` float32 (n, c, 2 * n_signals), the target's first; ``length`` (n,) as of `lengthened`.
+
+    ``users`` (n,): who asks; ``n_asked``: how many queries there were, with those that are left out.
+    """
 
     features: NDArray[np.float32]
     length: NDArray[np.float32]
+    users: NDArray[np.int64]
+    n_asked: int
+
+    def at(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Candidates:
+        """Some rows with some of the features."""
+        features = self.features[np.ix_(rows, np.arange(self.features.shape[1]), columns)]
+        return Candidates(features, self.length[rows], self.users[rows], self.n_asked)
 
 
 def candidates_of(signals: Sequence[Signal], queries: Queries) -> Candidates:
@@ -128,7 +139,8 @@ def candidates_of(signals: Sequence[Signal], queries: Queries) -> Candidates:
         )
         kept.append(start + rows)
     rows = np.concatenate(kept)
-    return Candidates(np.concatenate(features), lengthened([queries.histories[row] for row in rows]))
+    length = lengthened([queries.histories[row] for row in rows])
+    return Candidates(np.concatenate(features), length, queries.users[rows], len(queries))
 
 
 def fit_blend(signals: Sequence[Signal], candidates: Candidates, *, ridge: float = RIDGE) -> Blend:

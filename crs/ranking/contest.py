@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from crs.cf import fit_wals
 from crs.content import TextEncoder, item_text
 from crs.fusion import fuse, mean_norm
+from crs.ranking.ablation import ablation
 from crs.ranking.baselines import ByHistory, Hiding, System, fit_baselines, watched
 from crs.ranking.blend import CHUNK, Blend, candidates_of, fit_blend
 from crs.ranking.data import Fold, Queries, RankingData, Rows, owned_matrix
@@ -45,11 +46,12 @@ class Answers:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Answers by system, ours last; the blend that was learned, and the seconds each stage took."""
+    """Answers by system, ours last; the blend, what each family adds to it, seconds by stage."""
 
     answers: dict[str, Answers]
     blend: Blend
-    families: dict[str, str]
+    families: Mapping[str, str]
+    ablation: Mapping[str, Mapping[str, float]]
     seconds: dict[str, float]
 
 
@@ -60,7 +62,7 @@ class Ranker:
     signals: list[Signal]
     blend: Blend
 
-    def scores(self, histories: list[Rows]) -> Scores:
+    def scores(self, histories: Sequence[Rows]) -> Scores:
         """float32 (n, n_items)."""
         return self.blend.scores(self.signals, histories)
 
@@ -77,8 +79,11 @@ def hold_contest(
         data, data.valid, content, config.fused, progress=_stage(progress, "valid: fused")
     )
     clock.lap("signals, valid")
-    blend = fit_blend(tuned.signals, candidates_of(tuned.signals, data.valid.queries))
+    candidates = candidates_of(tuned.signals, data.valid.queries)
+    blend = fit_blend(tuned.signals, candidates)
     clock.lap("blend")
+    without = ablation(tuned.signals, candidates, _stage(progress, "valid: what each signal adds"))
+    clock.lap("ablation")
     final = fit_ranker_signals(
         data, data.test, content, config.fused, epochs=tuned.epochs, progress=_stage(progress, "test: fused")
     )
@@ -102,7 +107,7 @@ def hold_contest(
     answers[OURS] = answer(ours, data.test.queries, False, _stage(progress, f"asking {OURS}"))
     clock.lap("asking")
     families = {signal.name: signal.family for signal in final.signals}
-    return Outcome(answers, blend, families, clock.seconds)
+    return Outcome(answers, blend, families, without, clock.seconds)
 
 
 @dataclass(frozen=True)

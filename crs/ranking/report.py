@@ -58,6 +58,7 @@ def figures(data: RankingData, outcome: Outcome) -> dict[str, Any]:
         "groups": {
             what: {name: grouped(values[name], chosen) for name in values} for what, chosen in groups.items()
         },
+        "ablation on valid": outcome.ablation,
         "weights": learned_weights(outcome.blend, outcome.families),
         "seconds": outcome.seconds,
         "test pairs in training": data.test.leaked() + data.valid.leaked(),

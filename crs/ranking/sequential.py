@@ -154,7 +154,8 @@ def _sasrec_module(n_items: int, config: SequentialConfig) -> nn.Module:
             return hidden
 
         def score(self, hidden: torch.Tensor) -> torch.Tensor:
-            return hidden @ self.items.weight.T
+            scores: torch.Tensor = hidden @ self.items.weight.T
+            return scores
 
     return SasRec()
 
@@ -193,7 +194,7 @@ def _train(
             hidden = module(items[:, :-1])[known]
             loss = nn.functional.cross_entropy(module.score(hidden), items[:, 1:][known])  # type: ignore[operator]
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(module.parameters(), 1.0)
             optimizer.step()
         if progress:

@@ -48,7 +48,7 @@ class Wals:
     def scores(self, histories: Sequence[Rows]) -> Scores:
         """float32 (n, n_items)."""
         shared = gram(self.factors)
-        users = [fold_in(self.factors, history, shared=shared) for history in histories]
+        users = [fold_in(self.factors, history.tolist(), shared=shared) for history in histories]
         return np.asarray(np.stack(users) @ self.factors.T, dtype=np.float32)
 
 

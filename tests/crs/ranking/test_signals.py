@@ -97,7 +97,7 @@ def test_views_are_shares_of_the_best() -> None:
     share, logarithm = views(np.array([[0, 1, 4], [0, 0, 0], [-2, -1, -2]], np.float32))
     assert share.tolist() == [[0, 0.25, 1], [0, 0, 0], [0, 1, 0]]
     assert views(np.array([[0, 0.5]], np.float32), absolute=True)[0].tolist() == [[0, 0.5]]
-    assert logarithm[0] == pytest.approx([0, 1 - np.log(0.25) / np.log(FLOOR), 1])
+    assert logarithm[0] == pytest.approx([0, 1 - np.log(0.25) / np.log(FLOOR), 1], abs=1e-6)
 
 
 def test_the_blend_finds_the_signal_that_tells() -> None:

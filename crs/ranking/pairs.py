@@ -82,15 +82,20 @@ def cosine_ties(sequences: Sequence[Rows], n_items: int) -> csr_matrix:
     return ties.astype(np.float32)
 
 
-def linear_ties(sequences: Sequence[Rows], n_items: int, *, ridge: float, decay: float = 1.0) -> Scores:
+def linear_ties(sequences: Sequence[Rows], n_items: int, *, ridge: float) -> Scores:
     """EASE (Steck 2019, equation 8): the linear model of items from items without self-similarity."""
+    from scipy.linalg.lapack import spotrf, spotri
+
     owned = owned_matrix(sequences, n_items)
-    gram = np.asarray((owned.T @ owned).todense(), dtype=np.float64)
+    gram = np.asarray((owned.T @ owned).todense(), dtype=np.float32)
     gram[np.diag_indices(n_items)] += ridge
-    inverse = np.linalg.inv(gram)
+    # The inverse by Cholesky's factors, in place: half the work and a quarter of the memory of `inv`.
+    factor, _ = spotrf(gram, lower=1, overwrite_a=1)
+    inverse, _ = spotri(factor, lower=1, overwrite_c=1)
+    inverse = np.tril(inverse) + np.tril(inverse, -1).T
     ties = inverse / -np.diag(inverse)
     np.fill_diagonal(ties, 0.0)
-    return ties.astype(np.float32)
+    return np.asarray(ties, dtype=np.float32)
 
 
 def nearest(vectors: Any, k: int) -> csr_matrix:

@@ -124,7 +124,8 @@ def _fused_module(fused: NDArray[np.float32], config: SequentialConfig) -> nn.Mo
         def score(self, hidden: torch.Tensor) -> torch.Tensor:
             scale: torch.Tensor = self.adapter.input_scale  # type: ignore[assignment]
             table = self.drop(self.listed(self.fused * scale)) + self.own
-            return hidden @ table.T / config.width**0.5 + self.prior
+            scores: torch.Tensor = hidden @ table.T / config.width**0.5 + self.prior
+            return scores
 
     return Fused()
 

@@ -20,7 +20,7 @@ from knowledge.types import Item
 Family = Literal["cf", "neighbours", "graph", "sequence", "content", "popularity", "repeat"]
 
 N_SMOOTH = 10  # nearest items in content that lend an item their ties
-MAX_DENSE = 12_000  # items up to which item-item matrices may be dense (float64: 1.2 GB)
+MAX_DENSE = 12_000  # items up to which item-item matrices may be dense (600 MB each)
 RECENT = 50  # items of a long history that one-by-one comparisons look at
 
 
@@ -159,8 +159,10 @@ def fit_signals(
         Signal("bought again", "repeat", Again(again_rate(sequences, n_items), 1.0)),
     ]
     if n_items <= MAX_DENSE:
-        linear = pairs.linear_ties(sequences, n_items, ridge=100.0)
-        signals.append(Signal("linear", "cf", ItemTies(linear, fast)))
+        # The more is known of every item, the more ridge pays; the blend sees which of the two does.
+        for ridge in (100.0, 500.0):
+            linear = pairs.linear_ties(sequences, n_items, ridge=ridge)
+            signals.append(Signal(f"linear, ridge {ridge:.0f}", "cf", ItemTies(linear, fast)))
     if ordered:
         after = pairs.follows(sequences, n_items, window=10, decay=0.7)
         together = pairs.over_fame((after + 0.5 * after.T).tocsr(), sequences, 0.25)

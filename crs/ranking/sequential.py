@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 MAX_LENGTH = 50
+MAX_POSITIONS = 50_000  # foretold in one epoch; of more, an epoch takes a part drawn at random
 Progress = Callable[[int, int], None]
 
 
@@ -188,6 +189,8 @@ def _train(
     for epoch in range(1, last + 1):
         module.train()
         order = rng.permutation(len(usable))
+        foretold = np.cumsum([min(len(usable[row]) - 1, MAX_LENGTH) for row in order])
+        order = order[: int(np.searchsorted(foretold, MAX_POSITIONS)) + 1]
         for start in range(0, len(order), config.batch_size):
             chosen = [_stretch(usable[row], rng, ordered) for row in order[start : start + config.batch_size]]
             items, lengths = _padded(chosen)

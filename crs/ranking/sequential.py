@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crs.adapter import build_adapter
-from crs.ranking.data import Queries, Rows
-from crs.ranking.metrics import ranks
+from crs.ranking.data import Queries, Rows, owned_matrix
+from crs.ranking.metrics import figures_of, ranks
 
 if TYPE_CHECKING:
     import torch
@@ -172,7 +172,7 @@ def _train(
     ordered: bool,
     progress: Progress | None,
 ) -> SequentialScorer:
-    """Train for ``epochs``, or until NDCG@10 on ``watched`` has not risen for ``patience`` epochs.
+    """Train for ``epochs``, or until NDCG@10 on ``watched``, what is owned hidden, rises no more.
 
     Sequences that know no order are shuffled in every epoch; long ones give one stretch an epoch.
     """
@@ -216,8 +216,9 @@ def _train(
 
 
 def _ndcg(scorer: SequentialScorer, watched: Queries) -> float:
-    found = ranks(scorer.scores(watched.histories), watched.targets)
-    return float(np.where(found <= 9, 1.0 / np.log2(found + 2.0), 0.0).mean())
+    scores = scorer.scores(watched.histories)
+    scores[owned_matrix(watched.histories, scores.shape[1]).toarray() > 0] = -1.0
+    return float(figures_of(ranks(scores, watched.targets))["NDCG@10"].mean())
 
 
 def _stretch(sequence: Rows, rng: np.random.Generator, ordered: bool) -> Rows:

@@ -39,23 +39,28 @@ class Blend:
 
     def scores(self, signals: Sequence[Signal], histories: Sequence[Rows]) -> Scores:
         """float32 (n, n_items): the sum of all parts."""
-        length = lengthened(histories)[:, None]
+        own = self._weights(signals, histories)
         total = None
-        for at, pair in enumerate(_seen(signals, histories)):
-            plain, longer = self.weights[:, 2 * at : 2 * at + 2]
-            part = (plain[0] + longer[0] * length) * pair[0] + (plain[1] + longer[1] * length) * pair[1]
+        for at, (share, logarithm) in enumerate(_seen(signals, histories)):
+            part = own[:, 2 * at, None] * share + own[:, 2 * at + 1, None] * logarithm
             total = part if total is None else total + part
         return np.asarray(total, dtype=np.float32)
 
     def parts(self, signals: Sequence[Signal], history: Rows) -> dict[str, NDArray[np.float32]]:
         """What each signal adds to the score of every item, float32 (n_items,) by the signal's name."""
-        own = self.weights[0] + lengthened([history])[0] * self.weights[1]
+        own = self._weights(signals, [history])[0]
+        seen = _seen(signals, [history])
         return {
             signal.name: (own[2 * at] * share + own[2 * at + 1] * logarithm)[0]
-            for at, (signal, (share, logarithm)) in enumerate(
-                zip(signals, _seen(signals, [history]), strict=True)
-            )
+            for at, (signal, (share, logarithm)) in enumerate(zip(signals, seen, strict=True))
         }
+
+    def _weights(self, signals: Sequence[Signal], histories: Sequence[Rows]) -> NDArray[np.float32]:
+        """The weights for each history, (n, 2 * n_signals); newcomers are shown what is popular."""
+        own = self.weights[0] + lengthened(histories)[:, None] * self.weights[1]
+        famous = np.array([[signal.family == "popularity", False] for signal in signals]).ravel()
+        own[[not len(history) for history in histories]] = famous
+        return own
 
 
 def views(scores: Scores, *, absolute: bool = False) -> tuple[Scores, Scores]:

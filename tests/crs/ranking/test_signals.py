@@ -147,3 +147,12 @@ def test_candidates_are_chosen_without_a_look_at_the_target() -> None:
     # 20 are named and the rest of the row is drawn: item 300 may only be there by that chance.
     assert len(found.features) in (1, 2) and found.features[0, 0, 0] == 1.0
     assert found.features.shape[1] == N_CANDIDATES
+
+
+def test_newcomers_are_shown_what_is_popular_whatever_was_learned() -> None:
+    fame = np.array([1, 5, 3], np.float32)
+    signals = [Signal("popular", "popularity", Prior(fame)), Signal("noise", "cf", Prior(fame[::-1].copy()))]
+    blend = Blend(("popular", "noise"), np.array([[-4, 0, 9, 9], [0, 0, 0, 0]], np.float32))
+    scores = blend.scores(signals, [rows(), rows(0)])
+    assert np.argsort(-scores[0]).tolist() == [1, 2, 0]
+    assert scores[1] == pytest.approx(sum(blend.parts(signals, rows(0)).values()))

@@ -57,7 +57,7 @@ class Blend:
 
     def _weights(self, signals: Sequence[Signal], histories: Sequence[Rows]) -> NDArray[np.float32]:
         """The weights for each history, (n, 2 * n_signals); newcomers are shown what is popular."""
-        own = self.weights[0] + lengthened(histories)[:, None] * self.weights[1]
+        own: NDArray[np.float32] = self.weights[0] + lengthened(histories)[:, None] * self.weights[1]
         famous = np.array([[signal.family == "popularity", False] for signal in signals]).ravel()
         own[[not len(history) for history in histories]] = famous
         return own

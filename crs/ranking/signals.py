@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -21,6 +22,7 @@ Family = Literal["cf", "neighbours", "graph", "sequence", "content", "popularity
 
 N_SMOOTH = 10  # nearest items in content that lend an item their ties
 MAX_DENSE = 12_000  # items up to which item-item matrices may be dense (600 MB each)
+THICK = 50  # buyers an item has in the mean from which the walk is cheaper as one matrix
 RECENT = 50  # items of a long history that one-by-one comparisons look at
 
 
@@ -83,25 +85,35 @@ class Nearness:
     decay: float
     best: bool = False
 
+    @cached_property
+    def _ties(self) -> NDArray[np.float32] | None:
+        """All of it, (n_items, n_items), where that is small enough to keep."""
+        return self._near(slice(None)) if self.vectors.shape[0] <= MAX_DENSE else None
+
     def scores(self, histories: Sequence[Rows]) -> Scores:
         """float32 (n, n_items), never negative."""
         n_items = self.vectors.shape[0]
         if not self.best:
-            taste = history_matrix(histories, n_items, self.decay) @ self.vectors
-            found = taste @ self.vectors.T
-            found = found.toarray() if hasattr(found, "toarray") else found
-        else:
-            found = np.zeros((len(histories), n_items), dtype=np.float32)
-            asked = np.unique(np.concatenate([*histories, np.empty(0, np.int64)]))
-            near = self.vectors[asked] @ self.vectors.T  # of what these histories hold alone
-            near = near.toarray() if hasattr(near, "toarray") else near
-            for row, history in enumerate(histories):
-                recent = history[-RECENT:]
-                if len(recent):
-                    places = np.searchsorted(asked, recent)
-                    weights = np.float32(self.decay) ** np.arange(len(recent), dtype=np.float32)[::-1, None]
-                    found[row] = (near[places] * weights).max(axis=0)
-        return np.maximum(np.asarray(found, dtype=np.float32), 0.0)
+            known = history_matrix(histories, n_items, self.decay)
+            if self._ties is not None:
+                return np.asarray(known @ self._ties, dtype=np.float32)
+            return _dense((known @ self.vectors) @ self.vectors.T)
+        found = np.zeros((len(histories), n_items), dtype=np.float32)
+        for row, history in enumerate(histories):
+            recent = history[-RECENT:]
+            if len(recent):
+                near = self._ties[recent] if self._ties is not None else self._near(recent)
+                weights = np.float32(self.decay) ** np.arange(len(recent), dtype=np.float32)[::-1, None]
+                found[row] = (near * weights).max(axis=0)
+        return found
+
+    def _near(self, rows: Any) -> NDArray[np.float32]:
+        return _dense(self.vectors[rows] @ self.vectors.T)
+
+
+def _dense(found: Any) -> NDArray[np.float32]:
+    """``found``, CSR or not, as an array without negative values."""
+    return np.maximum(np.asarray(found.toarray() if hasattr(found, "toarray") else found, np.float32), 0.0)
 
 
 @dataclass(frozen=True)
@@ -185,15 +197,23 @@ def fit_signals(
     return signals
 
 
-def walk(sequences: Sequence[Rows], n_items: int, decay: float) -> Walk:
-    """The user-item graph of the sequences."""
+def walk(sequences: Sequence[Rows], n_items: int, decay: float) -> Scorer:
+    """The walk on the user-item graph of the sequences; of a thick one its matrix, worked out once."""
     from scipy.sparse import diags
 
     owned = owned_matrix(sequences, n_items)
     users, items = (np.asarray(owned.sum(axis=axis)).ravel() for axis in (1, 0))
-    to_items = diags(1.0 / np.maximum(users, 1.0)) @ owned
-    to_users = (diags(1.0 / np.maximum(items, 1.0)) @ owned.T).tocsr()
-    return Walk(to_users.astype(np.float32), to_items.astype(np.float32), decay)
+    to_items = (diags(1.0 / np.maximum(users, 1.0)) @ owned).astype(np.float32)
+    to_users = (diags(1.0 / np.maximum(items, 1.0)) @ owned.T).tocsr().astype(np.float32)
+    walker = Walk(to_users, to_items, decay)
+    if owned.nnz < THICK * n_items or n_items > MAX_DENSE:
+        return walker
+    step = (to_users @ to_items).toarray()
+    home = walker.home * np.eye(n_items, dtype=np.float32)
+    visits = (1.0 - walker.home) * step + home
+    for _ in range(walker.n_steps - 1):
+        visits = (1.0 - walker.home) * (visits @ step) + home
+    return ItemTies(visits - home, decay)
 
 
 def title_words(items: Sequence[Item]) -> Any:

@@ -7,7 +7,7 @@ from crs.cf import fold_in
 from crs.ranking.blend import FLOOR, N_CANDIDATES, Blend, candidates_of, fit_blend, views
 from crs.ranking.data import Queries, Rows, history_matrix
 from crs.ranking.pairs import ItemTies, cosine_ties, follows, linear_ties, nearest, over_fame
-from crs.ranking.signals import Again, Nearness, Prior, Signal, Wals, again_rate, fit_signals, walk
+from crs.ranking.signals import Again, Nearness, Prior, Signal, Walk, Wals, again_rate, fit_signals, walk
 from knowledge.types import Item
 from tests.conftest import WordEncoder
 
@@ -53,16 +53,23 @@ def test_the_linear_model_solves_its_own_problem() -> None:
         assert ties[others, item] == pytest.approx(expected, abs=1e-5) and ties[item, item] == 0
 
 
-def test_the_walk_is_pagerank_solved() -> None:
+def test_the_walk_is_pagerank_solved(monkeypatch: pytest.MonkeyPatch) -> None:
     found = walk(SEQUENCES, 4, decay=1.0)
+    assert isinstance(found, Walk)
     step = np.asarray((found.to_users @ found.to_items).todense(), dtype=np.float64)
     start = np.array([0.5, 0.5, 0, 0])
     settled = np.linalg.solve(np.eye(4) - 0.7 * step.T, 0.3 * start) - 0.3 * start
     assert found.scores([rows(0, 1)])[0] == pytest.approx(settled, abs=0.7**5)
     assert found.scores([rows(0, 1)])[0, 3] == 0  # nobody leads there
+    monkeypatch.setattr("crs.ranking.signals.THICK", 0)
+    worked_out = walk(SEQUENCES, 4, decay=1.0)
+    assert isinstance(worked_out, ItemTies)
+    assert worked_out.scores([rows(0, 1)])[0] / 2 == pytest.approx(found.scores([rows(0, 1)])[0], abs=1e-6)
 
 
-def test_nearness_sparse_is_nearness_dense() -> None:
+@pytest.mark.parametrize("kept_whole", [True, False])
+def test_nearness_sparse_is_nearness_dense(kept_whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crs.ranking.signals.MAX_DENSE", 12_000 if kept_whole else 0)
     from scipy.sparse import csr_matrix
 
     rng = np.random.default_rng(1)

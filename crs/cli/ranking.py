@@ -16,6 +16,9 @@ def ranking(
         Path | None,
         typer.Option(help="A data set, a store or a bundle; the embedded bundle by default."),
     ] = None,
+    max_epochs: Annotated[
+        int, typer.Option(min=1, help="Of both transformers; they stop sooner where it pays no more.")
+    ] = 30,
     cache: Annotated[Path, typer.Option(help="Where encoded items are kept.")] = Path(".cache/ranking"),
     out: Annotated[Path | None, typer.Option(help="A JSON file to write as well.")] = None,
     as_json: JsonOpt = False,
@@ -24,7 +27,7 @@ def ranking(
 
     All constants are learned on the data set's valid rows; then everything is fitted anew and asked once.
     """
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from crs.bundle import default_path
     from crs.content import Encoder, KeptEncoder
@@ -35,6 +38,9 @@ def ranking(
 
     opened = open_ranking(data or default_path())
     config = ContestConfig()
+    config = ContestConfig(
+        replace(config.fused, max_epochs=max_epochs), replace(config.sasrec, max_epochs=max_epochs)
+    )
     with Stages() as stages:
         encoder = KeptEncoder(Encoder(), cache / "content")
         outcome = hold_contest(opened, encoder, config, progress=stages)

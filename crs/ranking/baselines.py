@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crs.cf import fit_bpr, fit_wals
+from crs.ranking.blend import CHUNK
 from crs.ranking.data import Fold, Queries, RankingData, owned_matrix
+from crs.ranking.metrics import CUTOFFS, Ranks, figures_of, ranks
 from crs.ranking.pairs import ItemTies, Scores, cosine_ties, n_buyers
 from crs.ranking.sequential import SequentialConfig, train_sasrec
 from crs.ranking.signals import Nearness, Prior, Scorer, Wals
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 
 class System(Protocol):
@@ -72,11 +77,31 @@ class ByUser:
 
 
 @dataclass(frozen=True)
+class BprConfig:
+    """How BPR is trained; which of `BPR_TRIALS` suits a data set differs by a factor of ten in NDCG."""
+
+    n_factors: int
+    learning_rate: float
+    regularization: float
+    iterations: int
+
+
+BPR_TRIALS = (
+    BprConfig(16, 0.01, 0.01, 50),
+    BprConfig(64, 0.01, 0.01, 100),
+    BprConfig(64, 0.05, 0.01, 20),
+    BprConfig(64, 0.05, 0.05, 150),
+    BprConfig(128, 0.05, 0.03, 200),
+)
+
+
+@dataclass(frozen=True)
 class Fitted:
-    """Baselines of one fold by name; ``sasrec_epochs`` after which SASRec was best on the queries."""
+    """Baselines of one fold by name, and what the fold's queries chose: SASRec's epochs, BPR's setting."""
 
     systems: dict[str, System]
     sasrec_epochs: int
+    bpr: BprConfig
 
 
 def fit_baselines(
@@ -85,10 +110,10 @@ def fit_baselines(
     content: NDArray[np.float32],
     sasrec: SequentialConfig,
     *,
-    sasrec_epochs: int | None = None,
+    chosen: Fitted | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Fitted:
-    """All baselines; ``content`` (n_items, 384). Without ``sasrec_epochs`` the fold's queries choose them."""
+    """All baselines; ``content`` (n_items, 384). What is not ``chosen`` yet the fold's queries choose."""
     n_items, sequences = data.n_items, fold.sequences
     owned = owned_matrix(sequences, n_items)
     scorers: dict[str, Scorer] = {
@@ -97,21 +122,61 @@ def fit_baselines(
         "content": Nearness(content, decay=1.0),
         "WALS": Wals(fit_wals(owned)),
     }
-    trained = train_sasrec(
-        sequences, n_items, sasrec,
-        watched=watched(fold.queries), epochs=sasrec_epochs, ordered=data.ordered, progress=progress,
-    )  # fmt: skip
     systems: dict[str, System] = {"random": ByChance(n_items)}
     systems |= {name: ByHistory(scorer) for name, scorer in scorers.items()}
-    systems["BPR"] = ByUser(*fit_bpr(owned))
+    asked = watched(fold.queries)
+    bpr = chosen.bpr if chosen else _best_bpr(owned, asked)
+    systems["BPR"] = _bpr(owned, bpr)
+    trained = train_sasrec(
+        sequences, n_items, sasrec,
+        watched=asked, epochs=chosen.sasrec_epochs if chosen else None, ordered=data.ordered, progress=progress,
+    )  # fmt: skip
     systems["SASRec"] = ByHistory(trained)
-    return Fitted(systems, trained.epochs)
+    return Fitted(systems, trained.epochs, bpr)
 
 
-N_WATCHED = 2000  # queries that decide when training stops
+def _best_bpr(owned: csr_matrix, asked: Queries) -> BprConfig:
+    return max(BPR_TRIALS, key=lambda trial: ndcg(Hiding(_bpr(owned, trial)), asked))
+
+
+def _bpr(owned: csr_matrix, config: BprConfig) -> ByUser:
+    return ByUser(*fit_bpr(owned, **asdict(config)))
+
+
+N_LISTED = max(CUTOFFS)
+N_WATCHED = 2000  # queries that decide what is chosen and when training stops
 
 
 def watched(queries: Queries) -> Queries:
-    """At most ``N_WATCHED`` of them, spread evenly."""
+    """About ``N_WATCHED`` of them, spread evenly."""
     chosen: Sequence[int] = range(0, len(queries), max(1, len(queries) // N_WATCHED))
     return queries.at(chosen)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One system's answers: ``ranks`` of the targets (n,), ``listed`` (n, 20) its best items."""
+
+    ranks: Ranks
+    listed: NDArray[np.int64]
+
+
+def answer(system: System, queries: Queries, progress: Callable[[int, int], None] | None = None) -> Answers:
+    """Ask all queries, some at a time."""
+    found, listed = [], []
+    for start in range(0, len(queries), CHUNK):
+        part = queries.at(range(start, min(start + CHUNK, len(queries))))
+        scores = system.scores(part)
+        found.append(ranks(scores, part.targets))
+        k = min(N_LISTED, scores.shape[1])
+        best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+        order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
+        listed.append(np.take_along_axis(best, order, axis=1))
+        if progress:
+            progress(start + len(part), len(queries))
+    return Answers(np.concatenate(found), np.concatenate(listed))
+
+
+def ndcg(system: System, queries: Queries) -> float:
+    """NDCG@10 of a system."""
+    return float(figures_of(answer(system, queries).ranks)["NDCG@10"].mean())

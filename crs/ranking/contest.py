@@ -13,16 +13,23 @@ from crs.cf import fit_wals
 from crs.content import TextEncoder, item_text
 from crs.fusion import fuse, mean_norm
 from crs.ranking.ablation import ablation
-from crs.ranking.baselines import ByHistory, Hiding, System, fit_baselines, watched
-from crs.ranking.blend import CHUNK, Blend, candidates_of, fit_blend
-from crs.ranking.data import Fold, Queries, RankingData, Rows, owned_matrix
-from crs.ranking.metrics import CUTOFFS, Ranks, figures_of, ranks
+from crs.ranking.baselines import (
+    Answers,
+    BprConfig,
+    ByHistory,
+    Hiding,
+    answer,
+    fit_baselines,
+    ndcg,
+    watched,
+)
+from crs.ranking.blend import Blend, candidates_of, fit_blend
+from crs.ranking.data import Fold, RankingData, Rows, owned_matrix
 from crs.ranking.pairs import Scores
 from crs.ranking.sequential import SequentialConfig, SequentialScorer, train_fused
 from crs.ranking.signals import Signal, fit_signals
 
 OURS = "fused"
-N_LISTED = max(CUTOFFS)
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
 
@@ -36,22 +43,21 @@ class ContestConfig:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """One system's answers: ``ranks`` of the targets (n,), ``listed`` (n, 20) its best items."""
-
-    ranks: Ranks
-    listed: NDArray[np.int64]
-    hides: bool  # whether it hides what the history holds, as was better on the valid fold
-
-
-@dataclass(frozen=True)
 class Outcome:
-    """Answers by system, ours last; the blend, what each family adds to it, seconds by stage."""
+    """Answers by system, ours last, and what was learned on the valid fold.
+
+    ``hiding``: baselines that hide what the history holds, as was better there; ``families`` of the signals;
+    ``ablation``: what each family adds; the epochs of both transformers, BPR's setting; seconds by stage.
+    """
 
     answers: dict[str, Answers]
+    hiding: list[str]
     blend: Blend
     families: Mapping[str, str]
     ablation: Mapping[str, Mapping[str, float]]
+    fused_epochs: int
+    sasrec_epochs: int
+    bpr: BprConfig
     seconds: dict[str, float]
 
 
@@ -92,22 +98,25 @@ def hold_contest(
         data, data.valid, content, config.sasrec, progress=_stage(progress, "valid: SASRec")
     )
     fitted = fit_baselines(
-        data, data.test, content, config.sasrec, sasrec_epochs=trial.sasrec_epochs,
+        data, data.test, content, config.sasrec, chosen=trial,
         progress=_stage(progress, "test: SASRec"),
     )  # fmt: skip
     clock.lap("baselines")
 
-    answers = {}
+    answers, hiding = {}, []
     asked = watched(data.valid.queries)
     for name, system in fitted.systems.items():
-        hides = _ndcg(Hiding(trial.systems[name]), asked) > _ndcg(trial.systems[name], asked)
-        chosen = Hiding(system) if hides else system
-        answers[name] = answer(chosen, data.test.queries, hides, _stage(progress, f"asking {name}"))
+        if ndcg(Hiding(trial.systems[name]), asked) > ndcg(trial.systems[name], asked):
+            hiding.append(name)
+        chosen = Hiding(system) if name in hiding else system
+        answers[name] = answer(chosen, data.test.queries, _stage(progress, f"asking {name}"))
     ours = ByHistory(Ranker(final.signals, blend))
-    answers[OURS] = answer(ours, data.test.queries, False, _stage(progress, f"asking {OURS}"))
+    answers[OURS] = answer(ours, data.test.queries, _stage(progress, f"asking {OURS}"))
     clock.lap("asking")
     families = {signal.name: signal.family for signal in final.signals}
-    return Outcome(answers, blend, families, without, clock.seconds)
+    return Outcome(
+        answers, hiding, blend, families, without, tuned.epochs, trial.sasrec_epochs, trial.bpr, clock.seconds
+    )
 
 
 @dataclass(frozen=True)
@@ -136,28 +145,6 @@ def fit_ranker_signals(
         watched=watched(fold.queries), epochs=epochs, ordered=data.ordered, progress=progress,
     )  # fmt: skip
     return FittedSignals([*signals, Signal("sequence", "sequence", scorer)], scorer.epochs)
-
-
-def answer(
-    system: System, queries: Queries, hides: bool = False, progress: Callable[[int, int], None] | None = None
-) -> Answers:
-    """Ask all queries, some at a time."""
-    found, listed = [], []
-    for start in range(0, len(queries), CHUNK):
-        part = queries.at(range(start, min(start + CHUNK, len(queries))))
-        scores = system.scores(part)
-        found.append(ranks(scores, part.targets))
-        k = min(N_LISTED, scores.shape[1])
-        best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-        order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
-        listed.append(np.take_along_axis(best, order, axis=1))
-        if progress:
-            progress(start + len(part), len(queries))
-    return Answers(np.concatenate(found), np.concatenate(listed), hides)
-
-
-def _ndcg(system: System, queries: Queries) -> float:
-    return float(figures_of(answer(system, queries).ranks)["NDCG@10"].mean())
 
 
 class _Clock:

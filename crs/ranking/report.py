@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from crs.ranking.contest import OURS, Outcome, learned_weights
@@ -34,7 +35,7 @@ def figures(data: RankingData, outcome: Outcome) -> dict[str, Any]:
         systems[name] |= {
             "coverage@10": coverage(listed, data.n_items),
             "novelty@10": novelty(listed, buyers, len(sequences)),
-            "hides owned": answers.hides,
+            "hides owned": name in outcome.hiding,
         }
         for metric in SHOWN:
             systems[name][f"{metric} 95%"] = interval(values[name][metric], queries.users)
@@ -60,6 +61,11 @@ def figures(data: RankingData, outcome: Outcome) -> dict[str, Any]:
         },
         "ablation on valid": outcome.ablation,
         "weights": learned_weights(outcome.blend, outcome.families),
+        "chosen on valid": {
+            "fused epochs": outcome.fused_epochs,
+            "SASRec epochs": outcome.sasrec_epochs,
+            **{f"BPR {key}": value for key, value in asdict(outcome.bpr).items()},
+        },
         "seconds": outcome.seconds,
         "test pairs in training": data.test.leaked() + data.valid.leaked(),
     }

@@ -84,9 +84,9 @@ def test_the_command_prints_one_object(
     small_store: Store, word_encoder: WordEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Encoder, "encode", lambda _self, texts, progress=None: word_encoder.encode(texts))
-    monkeypatch.setattr("crs.ranking.contest.ContestConfig", lambda: ContestConfig(QUICK, QUICK))
     out = tmp_path / "record.json"
     command = ["evaluate", "ranking", "--data", str(small_store.path), "--cache", str(tmp_path), "--json"]
+    command += ["--max-epochs", "2"]
     ran = CliRunner().invoke(app, [*command, "--out", str(out)])
     assert ran.exit_code == 0, ran.output
     printed = json.loads(ran.stdout.strip().splitlines()[-1])

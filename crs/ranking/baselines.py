@@ -127,10 +127,10 @@ def fit_baselines(
     asked = watched(fold.queries)
     bpr = chosen.bpr if chosen else _best_bpr(owned, asked)
     systems["BPR"] = _bpr(owned, bpr)
+    epochs = chosen.sasrec_epochs if chosen else None
     trained = train_sasrec(
-        sequences, n_items, sasrec,
-        watched=asked, epochs=chosen.sasrec_epochs if chosen else None, ordered=data.ordered, progress=progress,
-    )  # fmt: skip
+        sequences, n_items, sasrec, watched=asked, epochs=epochs, ordered=data.ordered, progress=progress
+    )
     systems["SASRec"] = ByHistory(trained)
     return Fitted(systems, trained.epochs, bpr)
 

@@ -93,6 +93,7 @@ BPR_TRIALS = (
     BprConfig(64, 0.05, 0.05, 150),
     BprConfig(128, 0.05, 0.03, 200),
 )
+MAX_BPR_DRAWS = 30_000_000  # pairs drawn in one fit: fewer passes over larger data
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,8 @@ def _best_bpr(owned: csr_matrix, asked: Queries) -> BprConfig:
 
 
 def _bpr(owned: csr_matrix, config: BprConfig) -> ByUser:
-    return ByUser(*fit_bpr(owned, **asdict(config)))
+    passes = min(config.iterations, max(10, MAX_BPR_DRAWS // max(owned.nnz, 1)))
+    return ByUser(*fit_bpr(owned, **asdict(config) | {"iterations": passes}))
 
 
 N_LISTED = max(CUTOFFS)

@@ -53,7 +53,7 @@ class Hiding:
 
 @dataclass(frozen=True)
 class ByChance:
-    """Random scores, the same for the same history and target position in every run."""
+    """Random scores, the same in every run of the same queries."""
 
     n_items: int
     seed: int = 0

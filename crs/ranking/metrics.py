@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -102,8 +102,7 @@ def grouped(
     metrics: Sequence[str] = ("HR@10", "NDCG@10"),
 ) -> dict[str, dict[str, float]]:
     """Means of some metrics within each group, with the group's size ``n``."""
-    mean: Callable[[NDArray[np.float64]], float] = lambda part: float(part.mean())  # noqa: E731
     return {
-        name: {"n": int(chosen.sum())} | {metric: mean(values[metric][chosen]) for metric in metrics}
+        name: {"n": int(chosen.sum())} | {metric: float(values[metric][chosen].mean()) for metric in metrics}
         for name, chosen in groups.items()
     }

@@ -4,7 +4,7 @@ python -m benchmarks.tables
 
 A record's figures may be nested to any depth: what holds only values is a row, its path names it, and rows of
 one shape are one table. A list of two numbers is an interval. Records of `evaluate narratives` have a
-table of their own, laid out as Table 1 of the REGEN paper.
+table of their own, laid out as Table 1 of the REGEN paper, and so have those of `evaluate ranking`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,12 @@ def section(name: str, record: Mapping[str, Any]) -> str:
         f"{config}. Commit {record['commit']}, {record['day']}, "
         f"{hardware['cores']} cores of {hardware['cpu']}, {hardware['memory_gib']} GiB."
     )
-    body = narratives_tables(figures) if {"dataset", "tasks", "gains"} <= figures.keys() else tables(figures)
+    if {"dataset", "tasks", "gains"} <= figures.keys():
+        body = narratives_tables(figures)
+    elif {"dataset", "systems", "differences"} <= figures.keys():
+        body = ranking_tables(figures)
+    else:
+        body = tables(figures)
     return "\n\n".join([f"## {name}", measured, *body]) + "\n"
 
 
@@ -70,6 +75,36 @@ def narratives_tables(figures: Mapping[str, Any]) -> Iterator[str]:
         yield "Of these, targets that nothing in training named:"
         yield _table(head, rows)
     shown = ("dataset", "tasks", "gains", "unseen_items")
+    yield from tables({name: part for name, part in figures.items() if name not in shown})
+
+
+def ranking_tables(figures: Mapping[str, Any]) -> Iterator[str]:
+    """What `evaluate ranking` measured: a system a row, how far ours is ahead, and what it was made of."""
+    metrics = (
+        "HR@5",
+        "HR@10",
+        "HR@20",
+        "NDCG@5",
+        "NDCG@10",
+        "NDCG@20",
+        "MRR@10",
+        "coverage@10",
+        "novelty@10",
+    )
+    rows = [
+        [name, *(f"{system[metric]:.4f}" for metric in metrics), _cell(system["NDCG@10 95%"])]
+        for name, system in figures["systems"].items()
+    ]
+    yield _table([f"{figures['n']} test rows", *metrics, "NDCG@10, 95 %"], rows)
+    gains = [
+        [
+            name,
+            *(_cell(each[metric][part]) for metric in ("HR@10", "NDCG@10") for part in ("difference", "95%")),
+        ]
+        for name, each in figures["differences"].items()
+    ]
+    yield _table(["fused less", "HR@10", "95 %", "NDCG@10", "95 %"], gains)
+    shown = ("dataset", "n", "systems", "differences")
     yield from tables({name: part for name, part in figures.items() if name not in shown})
 
 

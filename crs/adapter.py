@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 AdapterKind = Literal["mlp", "causal"]
 
 
-def build_adapter(kind: AdapterKind, llm_dim: int, n_hidden: int = 512) -> nn.Module:
-    """A module ``rows (B, n, 512) float32 -> (B, n, llm_dim)``.
+def build_adapter(
+    kind: AdapterKind, llm_dim: int, n_hidden: int = 512, *, dropout: float = 0.0
+) -> nn.Module:
+    """A module ``rows (B, n, 512) float32 -> (B, n, llm_dim)``; its ``trunk`` gives (B, n, n_hidden).
 
     ``mlp`` maps each row by itself; ``causal`` first lets a row see the rows before it.
     Rows come out with unit variance times one learned scale; the place of a row in the
@@ -47,7 +49,7 @@ def build_adapter(kind: AdapterKind, llm_dim: int, n_hidden: int = 512) -> nn.Mo
             self.enter = nn.Linear(N_FACTORS + CONTENT_DIM, n_hidden)
             if kind == "causal":
                 layer = nn.TransformerEncoderLayer(
-                    n_hidden, n_hidden // 64, 2 * n_hidden, dropout=0.0, activation="gelu",
+                    n_hidden, n_hidden // 64, 2 * n_hidden, dropout=dropout, activation="gelu",
                     batch_first=True, norm_first=True,
                 )  # fmt: skip
                 self.mix: nn.Module | None = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
@@ -58,13 +60,16 @@ def build_adapter(kind: AdapterKind, llm_dim: int, n_hidden: int = 512) -> nn.Mo
             self.norm = nn.LayerNorm(llm_dim, elementwise_affine=False)
             self.output_scale = nn.Parameter(torch.tensor(0.06))
 
-        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        def trunk(self, rows: torch.Tensor) -> torch.Tensor:
+            """What soft tokens and the scores of next items (crs/ranking/sequential.py) are read from."""
             hidden = nn.functional.gelu(self.enter(rows * self.input_scale))
             if self.mix is not None:
                 mask = nn.Transformer.generate_square_subsequent_mask(rows.shape[1], device=rows.device)
                 hidden = self.mix(hidden, mask=mask, is_causal=True)
-            hidden = nn.functional.gelu(self.middle(hidden))
-            soft: torch.Tensor = self.norm(self.leave(hidden)) * self.output_scale
+            return nn.functional.gelu(self.middle(hidden))
+
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            soft: torch.Tensor = self.norm(self.leave(self.trunk(rows))) * self.output_scale
             return soft
 
     return Adapter()

@@ -55,6 +55,30 @@ def fit_wals(
     return np.asarray(model.item_factors, dtype=np.float32)
 
 
+def fit_bpr(
+    user_items: csr_matrix,
+    *,
+    n_factors: int,
+    learning_rate: float,
+    regularization: float,
+    iterations: int,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """BPR (Rendle et al. 2009): factors of users and items, float32, whose products rank; biases included.
+
+    Only a baseline to measure against: newcomers cannot be folded in.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from implicit.cpu.bpr import BayesianPersonalizedRanking
+
+    model = BayesianPersonalizedRanking(
+        factors=n_factors, learning_rate=learning_rate, regularization=regularization,
+        iterations=iterations, num_threads=1, random_state=seed,
+    )  # fmt: skip
+    model.fit(user_items, show_progress=False)
+    return np.asarray(model.user_factors, np.float32), np.asarray(model.item_factors, np.float32)
+
+
 def gram(item_factors: np.ndarray) -> np.ndarray:
     """Y'Y + regularisation, float64 (n_factors, n_factors): the part of `fold_in` all users share."""
     factors = item_factors.astype(np.float64)

@@ -28,7 +28,7 @@ from crs.narrator.tokenizer import NarratorTokenizer
 from knowledge.types import MAX_HISTORY
 
 OUT = Path("benchmarks/results/soft_or_text.json")
-SIZE, N_CTX, N_QUESTION, N_ROUNDS = "60M", 8192, 10, 3
+SIZE, N_CTX, N_QUESTION, N_ROUNDS = "60M", 8192, 10, 2
 LONG_TEXT = 150  # tokens a purchase
 
 

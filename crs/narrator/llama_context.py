@@ -182,13 +182,17 @@ class LlamaContext:
         """Empty every room, contents included: a value that is not finite must not linger."""
         self._llama.llama_memory_clear(self._memory, True)
 
+    def state_bytes(self, seq: int) -> int:
+        """How large `state` of a room is."""
+        return int(self._llama.llama_state_seq_get_size(self._context, seq))
+
     def state(self, seq: int) -> bytes:
         """What a room holds, to be put back by `restore` there or in another; b"" when it cannot be had.
 
         llama.cpp's own copy of a text is not used: it is put off to the next decode, and whatever is done to
         the room before that is undone by it.
         """
-        size = int(self._llama.llama_state_seq_get_size(self._context, seq))
+        size = self.state_bytes(seq)
         buffer = (ctypes.c_uint8 * size)()
         n_bytes = int(self._llama.llama_state_seq_get_data(self._context, buffer, size, seq))
         return bytes(memoryview(buffer)[:n_bytes])

@@ -61,7 +61,7 @@ class Parking:
     """Texts in RAM, at most ``budget`` bytes of them; the least recently used go first."""
 
     def __init__(self, budget: int) -> None:
-        self._budget = budget
+        self.budget = budget
         self._parked: OrderedDict[bytes, Parked] = OrderedDict()
         self.n_bytes = 0
 
@@ -70,13 +70,13 @@ class Parking:
 
     def park(self, held: Held, state: bytes) -> None:
         """Keep a text, unless it is larger than the whole budget."""
-        if not state or len(state) > self._budget:
+        if not state or len(state) > self.budget:
             return
         name = b"".join(held.keys)
         self._drop(name)
         self._parked[name] = Parked(held, state)
         self.n_bytes += len(state)
-        while self.n_bytes > self._budget:
+        while self.n_bytes > self.budget:
             self._drop(next(iter(self._parked)))
 
     def nearest(self, keys: Sequence[bytes]) -> tuple[int, Parked | None]:

@@ -93,7 +93,7 @@ class Rooms:
             room.held = Held()
 
     def _park(self, room: Room) -> None:
-        if room.held.n_positions >= MIN_KEPT:
+        if room.held.n_positions >= MIN_KEPT and self._context.state_bytes(room.seq) <= self.parking.budget:
             self.parking.park(room.held, self._context.state(room.seq))
 
     def _restore(self, room: Room, held: Held, state: bytes) -> None:

@@ -14,7 +14,7 @@ from crs.ranking.blend import CHUNK
 from crs.ranking.data import Fold, Queries, RankingData, owned_matrix
 from crs.ranking.metrics import CUTOFFS, Ranks, figures_of, ranks
 from crs.ranking.pairs import ItemTies, Scores, cosine_ties, n_buyers
-from crs.ranking.sequential import SequentialConfig, train_sasrec
+from crs.ranking.sequential import SequentialConfig, train_scorer
 from crs.ranking.signals import Nearness, Prior, Scorer, Wals
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def fit_baselines(
     bpr = chosen.bpr if chosen else _best_bpr(owned, asked)
     systems["BPR"] = _bpr(owned, bpr)
     epochs = chosen.sasrec_epochs if chosen else None
-    trained = train_sasrec(
+    trained = train_scorer(
         sequences, n_items, sasrec, watched=asked, epochs=epochs, ordered=data.ordered, progress=progress
     )
     systems["SASRec"] = ByHistory(trained)

@@ -26,7 +26,7 @@ from crs.ranking.baselines import (
 from crs.ranking.blend import Blend, candidates_of, fit_blend
 from crs.ranking.data import Fold, RankingData, Rows, owned_matrix
 from crs.ranking.pairs import Scores
-from crs.ranking.sequential import SequentialConfig, SequentialScorer, train_fused
+from crs.ranking.sequential import SequentialConfig, SequentialScorer, train_scorer
 from crs.ranking.signals import Signal, fit_signals
 
 OURS = "fused"
@@ -140,7 +140,7 @@ def fit_ranker_signals(
     signals = fit_signals(fold.sequences, data.items, content, ordered=data.ordered)
     factors = fit_wals(owned_matrix(fold.sequences, data.n_items))
     rows = fuse(factors, content, mean_norm(factors))
-    scorer: SequentialScorer = train_fused(
+    scorer: SequentialScorer = train_scorer(
         fold.sequences, rows, config,
         watched=watched(fold.queries), epochs=epochs, ordered=data.ordered, progress=progress,
     )  # fmt: skip

@@ -61,44 +61,6 @@ class SequentialScorer:
         return found
 
 
-def train_fused(
-    sequences: Sequence[Rows],
-    fused: NDArray[np.float32],
-    config: SequentialConfig,
-    *,
-    watched: Queries | None = None,
-    epochs: int | None = None,
-    ordered: bool = True,
-    progress: Progress | None = None,
-) -> SequentialScorer:
-    """A scorer over the items' fused rows (n_items, 512), on the trunk of a causal adapter."""
-    import torch
-
-    torch.manual_seed(config.seed)
-    return _train(
-        _fused_module(fused, config), sequences, len(fused), config, watched, epochs, ordered, progress
-    )
-
-
-def train_sasrec(
-    sequences: Sequence[Rows],
-    n_items: int,
-    config: SequentialConfig,
-    *,
-    watched: Queries | None = None,
-    epochs: int | None = None,
-    ordered: bool = True,
-    progress: Progress | None = None,
-) -> SequentialScorer:
-    """SASRec (Kang and McAuley 2018): item ids with learned places, two blocks, the same rows as output."""
-    import torch
-
-    torch.manual_seed(config.seed)
-    return _train(
-        _sasrec_module(n_items, config), sequences, n_items, config, watched, epochs, ordered, progress
-    )
-
-
 def _fused_module(fused: NDArray[np.float32], config: SequentialConfig) -> nn.Module:
     import torch
     from torch import nn
@@ -162,23 +124,30 @@ def _sasrec_module(n_items: int, config: SequentialConfig) -> nn.Module:
     return SasRec()
 
 
-def _train(
-    module: nn.Module,
+def train_scorer(
     sequences: Sequence[Rows],
-    n_items: int,
+    items: NDArray[np.float32] | int,
     config: SequentialConfig,
-    watched: Queries | None,
-    epochs: int | None,
-    ordered: bool,
-    progress: Progress | None,
+    *,
+    watched: Queries | None = None,
+    epochs: int | None = None,
+    ordered: bool = True,
+    progress: Progress | None = None,
 ) -> SequentialScorer:
     """Train for ``epochs``, or until NDCG@10 on ``watched``, what is owned hidden, rises no more.
 
+    ``items``: their fused rows (n_items, 512), read on the trunk of a causal adapter; or only their number,
+    for SASRec (Kang and McAuley 2018): ids with learned places, two blocks, the same rows as output.
     Sequences that know no order are shuffled in every epoch; long ones give one stretch an epoch.
     """
     import torch
     from torch import nn
 
+    torch.manual_seed(config.seed)
+    if isinstance(items, int):
+        n_items, module = items, _sasrec_module(items, config)
+    else:
+        n_items, module = len(items), _fused_module(items, config)
     rng = np.random.default_rng(config.seed)
     optimizer = torch.optim.AdamW(
         module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
@@ -193,10 +162,10 @@ def _train(
         order = order[: int(np.searchsorted(foretold, MAX_POSITIONS)) + 1]
         for start in range(0, len(order), config.batch_size):
             chosen = [_stretch(usable[row], rng, ordered) for row in order[start : start + config.batch_size]]
-            items, lengths = _padded(chosen)
-            known = torch.arange(items.shape[1] - 1)[None] < (lengths - 1)[:, None]
-            hidden = module(items[:, :-1])[known]
-            loss = nn.functional.cross_entropy(module.score(hidden), items[:, 1:][known])  # type: ignore[operator]
+            ids, lengths = _padded(chosen)
+            known = torch.arange(ids.shape[1] - 1)[None] < (lengths - 1)[:, None]
+            hidden = module(ids[:, :-1])[known]
+            loss = nn.functional.cross_entropy(module.score(hidden), ids[:, 1:][known])  # type: ignore[operator]
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(module.parameters(), 1.0)

@@ -13,7 +13,7 @@ from crs.content import Encoder
 from crs.ranking.contest import ContestConfig, Outcome, hold_contest
 from crs.ranking.data import RankingData
 from crs.ranking.report import figures, table
-from crs.ranking.sequential import SequentialConfig, train_fused, train_sasrec
+from crs.ranking.sequential import SequentialConfig, train_scorer
 from crs.ranking.splits import leave_last
 from knowledge.store import Store
 from knowledge.types import Item
@@ -68,7 +68,7 @@ def test_both_transformers_learn_the_circle(in_circles: RankingData) -> None:
     sequences = in_circles.test.sequences
     config = SequentialConfig(width=64, max_epochs=25, batch_size=32, dropout=0.1)
     rows = np.eye(20, 512, dtype=np.float32)
-    for scorer in (train_fused(sequences, rows, config), train_sasrec(sequences, 20, config)):
+    for scorer in (train_scorer(sequences, rows, config), train_scorer(sequences, 20, config)):
         scores = scorer.scores([np.array([3, 4, 5]), np.array([], dtype=np.int64), np.array([17, 18])])
         assert scores.argmax(axis=1)[[0, 2]].tolist() == [6, 19]
         assert scores.sum(axis=1) == pytest.approx([1, 0, 1], abs=1e-4)
@@ -76,7 +76,7 @@ def test_both_transformers_learn_the_circle(in_circles: RankingData) -> None:
 
 def test_training_stops_where_the_watched_get_no_better(in_circles: RankingData) -> None:
     config = SequentialConfig(width=64, max_epochs=40, patience=1, batch_size=32)
-    scorer = train_sasrec(in_circles.valid.sequences, 20, config, watched=in_circles.valid.queries)
+    scorer = train_scorer(in_circles.valid.sequences, 20, config, watched=in_circles.valid.queries)
     assert 1 <= scorer.epochs < 40
 
 

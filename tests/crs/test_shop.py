@@ -109,7 +109,8 @@ class Teller:
         stream = self.storyteller.narrate(*args, **kwargs)  # type: ignore[arg-type]
         for _ in stream:
             pass
-        assert len(self.model.prompts[-1][1]) == stream.result.n_soft
+        soft = [segment for segment in self.model.prompts[-1] if segment.ndim == 2]
+        assert sum(map(len, soft)) == stream.result.n_soft
         return stream.result.n_soft
 
 

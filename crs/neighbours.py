@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 WINDOW = 10  # purchases further apart say nothing of each other
 PAIR_DECAY = 0.7  # for each purchase that lies between the two
@@ -41,18 +45,10 @@ def find_neighbours(sequences: Sequence[Sequence[int]], n_items: int, k: int = N
     """
     from scipy.sparse import csr_matrix
 
-    items = np.fromiter((row for sequence in sequences for row in sequence), dtype=np.int64)
-    users = np.repeat(np.arange(len(sequences)), [len(sequence) for sequence in sequences])
-    earlier, later, weight = [], [], []
-    for lag in range(1, WINDOW + 1):
-        same = users[:-lag] == users[lag:]
-        earlier.append(items[:-lag][same])
-        later.append(items[lag:][same])
-        weight.append(np.full(int(same.sum()), PAIR_DECAY ** (lag - 1), dtype=np.float32))
-    pairs = (np.concatenate(earlier), np.concatenate(later))
-    forward = csr_matrix((np.concatenate(weight), pairs), shape=(n_items, n_items))
+    forward = follows(sequences, n_items, window=WINDOW, decay=PAIR_DECAY)
     bonds = (forward + BACKWARD * forward.T).tocoo()
 
+    items, users = _purchases(sequences)
     bought = csr_matrix((np.ones(len(items), np.float32), (users, items)), shape=(len(sequences), n_items))
     bought.sum_duplicates()
     n_buyers = np.asarray((bought > 0).sum(axis=0)).ravel().astype(np.float32)
@@ -62,6 +58,32 @@ def find_neighbours(sequences: Sequence[Sequence[int]], n_items: int, k: int = N
     weights = bonds.data / (fame[bonds.row] * fame[bonds.col])
     ids, strongest = _strongest(bonds.row, bonds.col, weights, n_items, k)
     return Neighbours(ids, strongest, n_again / np.maximum(n_buyers, 1.0))
+
+
+def follows(
+    sequences: Sequence[Sequence[int]] | Sequence[np.ndarray], n_items: int, *, window: int, decay: float
+) -> csr_matrix:
+    """float32 (n_items, n_items): how often the column's item came after the row's, within ``window``.
+
+    A pair ``lag`` apart weighs ``decay ** (lag - 1)``.
+    """
+    from scipy.sparse import csr_matrix
+
+    items, users = _purchases(sequences)
+    earlier, later, weight = [], [], []
+    for lag in range(1, window + 1):
+        same = users[:-lag] == users[lag:]
+        earlier.append(items[:-lag][same])
+        later.append(items[lag:][same])
+        weight.append(np.full(int(same.sum()), decay ** (lag - 1), dtype=np.float32))
+    pairs = (np.concatenate(earlier), np.concatenate(later))
+    return csr_matrix((np.concatenate(weight), pairs), shape=(n_items, n_items), dtype=np.float32)
+
+
+def _purchases(sequences: Sequence[Sequence[int]] | Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The items of all sequences in a row, and whose sequence each is of, both int64 (n,)."""
+    items = np.concatenate([np.asarray(sequence, dtype=np.int64) for sequence in (*sequences, ())])
+    return items, np.repeat(np.arange(len(sequences)), [len(sequence) for sequence in sequences])
 
 
 def _strongest(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from crs.cf import fit_wals, fold_in, gram
 from crs.content import item_text
+from crs.neighbours import follows
 from crs.ranking import pairs
 from crs.ranking.data import Rows, history_matrix, owned_matrix
 from crs.ranking.pairs import ItemTies, Scores
@@ -176,7 +177,7 @@ def fit_signals(
             linear = pairs.linear_ties(sequences, n_items, ridge=ridge)
             signals.append(Signal(f"linear, ridge {ridge:.0f}", "cf", ItemTies(linear, fast)))
     if ordered:
-        after = pairs.follows(sequences, n_items, window=10, decay=0.7)
+        after = follows(sequences, n_items, window=10, decay=0.7)
         together = pairs.over_fame((after + 0.5 * after.T).tocsr(), sequences, 0.25)
         alike = lent(words, N_SMOOTH)
         alike_content = lent(content, N_SMOOTH)

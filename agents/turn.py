@@ -14,6 +14,8 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.messages import HumanMessage
+
 from agents import note_phrasing, phrasing
 from agents.catalogue import Catalogue
 from agents.chips import chips_for
@@ -21,6 +23,7 @@ from agents.critique import merge, refine, relax
 from agents.events import Answer, Card, Cards, Done, Event, Understood, Waiting
 from agents.filters import Filters
 from agents.lexicon import Lexicon
+from agents.narrator_chat import NarratorChatModel, narration_of
 from agents.note_steps import note_dislike, plan_on_notes, say_on_notes, write_notes
 from agents.people import People, guest_id
 from agents.plan import NOTE_INTENTS, Facet, Plan, Stated, Wishes, wishes_from_json
@@ -59,6 +62,7 @@ class Steps:
         self.filters = Filters(self.catalogue, self.lexicon)
         self.understanding = Understanding(shop.encoder, self.lexicon)
         self.preferences = Preferences(shop, self.catalogue, self.lexicon, self.understanding.wishes)
+        self.narrator = NarratorChatModel(shop=shop)
 
     def understand(self, conversation: Conversation, turn: Turn) -> None:
         """The message as a plan; its references are still words."""
@@ -122,11 +126,12 @@ class Steps:
         if self._can_tell(turn):
             for task in plan.tasks:
                 if not turn.stop.is_set():
-                    stream = self.shop.narrate(
-                        turn.person, task, plan.target_id, turn.seed, turn.stop,
-                        on_wait=lambda place: emit(Waiting(place)),
+                    told = self.narrator.stream(
+                        [HumanMessage(turn.message)],
+                        person=turn.person, task=task, target_id=plan.target_id, seed=turn.seed,
+                        stop_event=turn.stop, on_wait=lambda place: emit(Waiting(place)),
                     )  # fmt: skip
-                    speech.tell(stream, task, turn.seed)
+                    speech.tell(narration_of(told), task, turn.seed)
         if plan.intent == "why_this" and turn.recommendations and not turn.stop.is_set():
             speech.say(phrasing.shares_in_words(turn.recommendations[0].shares))
         if (not conversation["messages"] or plan.intent == "help") and not turn.stop.is_set():

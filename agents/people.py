@@ -7,11 +7,12 @@ conversations, notes and ratings; the memory in Chroma knows only which products
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agents.checkpoints import delete_threads
+from agents.pace import Pace
 from knowledge.errors import ConsentError, NotFoundError
 from knowledge.feedback import Rating
 from knowledge.notes import Notebook
@@ -38,6 +39,9 @@ class People:
     def __init__(self, shop: Shop, notebook: Notebook, checkpointer: BaseCheckpointSaver[Any]) -> None:
         self.notebook = notebook
         self._shop, self._checkpointer = shop, checkpointer
+        self.pace = Pace.from_environment()
+        # What else is kept by conversation: called with the ids of those that are forgotten.
+        self.also_forget: list[Callable[[Sequence[str]], object]] = []
         self._ratings = threading.Lock()  # no rating is written behind the back of `forget`
 
     def kept(self, owner: str) -> Kept:
@@ -75,6 +79,8 @@ class People:
             kept = self.kept(owner)
             self._shop.feedback.forget(conversation_ids)
             delete_threads(self._checkpointer, conversation_ids)
+            for forget in self.also_forget:
+                forget(conversation_ids)
             self._shop.memory.forget([guest_id(each) for each in conversation_ids])
             self.notebook.forget(owner, conversation_ids)
         return kept

@@ -66,7 +66,8 @@ class Assistant:
         owner = owner or user_id or guest_id(conversation_id)
         with self._turns.of(conversation_id), mapped_errors():
             state = self._state(conversation_id)
-            if not state or (state["user_id"], state["owner"]) != (user_id, owner):
+            whose = self.people.notebook.owner(conversation_id)
+            if not state or (state["user_id"], whose) != (user_id, owner):
                 self._begin(conversation_id, user_id, owner)
 
     def reply(
@@ -130,7 +131,10 @@ class Assistant:
 
     def owner(self, conversation_id: str) -> str:
         """Whose conversation it is. Raises NotFoundError like `history`."""
-        return self._opened(conversation_id)["owner"]
+        owner = self.people.notebook.owner(conversation_id)
+        if owner is None:
+            raise NotFoundError(f"no conversation '{conversation_id}'; open it first")
+        return owner
 
     def rewind(self, conversation_id: str, n_messages: int) -> None:
         """Keep only the first ``n_messages`` (a whole exchange is two) and forget what came of the rest."""

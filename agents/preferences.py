@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from crs.shop import Shop
 
 N_CANDIDATES = 50  # of a ranking that notes may reorder
+N_HEEDED = 20  # likes and facts, the latest, that can move products up
 NOTE_WEIGHT = 0.5  # of what fits a note, against the span of the candidates' scores
 ENOUGH_LIKE = 0.25  # cosine between a note and a listing that it speaks of
 RARE_SHARE = 0.1  # a word that more listings say tells products apart too little
@@ -56,12 +57,12 @@ class Preferences:
     ) -> Shaped:
         """``k`` recommendations with the notes heeded; ``find`` ranks products without what is unwanted."""
         unwanted = self.unwanted(notes)
-        liked = [note for note in notes if note.kind != "dislike"]
+        liked = [note for note in notes if note.kind != "dislike"][-N_HEEDED:]
         if not liked:
             shown = find(unwanted, k)
             return Shaped(shown, self._left_out(notes, find(Wishes(), k)) if unwanted else ())
         candidates = find(unwanted, N_CANDIDATES)
-        fits = np.array([self._fits(note, [each.item for each in candidates]) for note in liked])
+        fits = self._fits(liked, [each.item for each in candidates])
         shown = self._reordered(candidates, fits.max(axis=0))[:k] if candidates else []
         moved = {each.item.item_id for each in shown} - {each.item.item_id for each in candidates[:k]}
         places = [at for at, each in enumerate(candidates) if each.item.item_id in moved]
@@ -102,25 +103,30 @@ class Preferences:
         avoid = tuple(word for word in words if len(self._catalogue.saying(word)) <= most)
         return Wishes(refused, avoid=avoid)
 
-    def _fits(self, note: Note, items: Sequence[Item]) -> np.ndarray:
-        """How well a note fits each item, 0 to 1, float32 (n,): by name, by a rare word, else by meaning."""
+    def _fits(self, notes: Sequence[Note], items: Sequence[Item]) -> np.ndarray:
+        """How well each note fits each item, 0 to 1, float32 (n_notes, n_items): by name, else by meaning."""
         if not items:
-            return np.zeros(0, dtype=np.float32)
-        nearness = self._shop.nearness(note.words, items)
+            return np.zeros((len(notes), 0), dtype=np.float32)
+        nearness = self._shop.nearness([note.words for note in notes], items)
         fits = np.where(nearness >= ENOUGH_LIKE, nearness, 0.0).astype(np.float32)
+        for row, note in zip(fits, notes, strict=True):
+            row[self._named(note, items)] = 1.0
+        return fits
+
+    def _named(self, note: Note, items: Sequence[Item]) -> list[int]:
+        """Places of the items that a note names, by brand, colour, kind or a rare word of the listing."""
         named = self._lexicon.spell_out(replace(self._wishes_in(note.words).constraints, words=""))
         n_rare = RARE_SHARE * len(self._catalogue.items)
         sayings = [self._catalogue.saying(word) for word in content_words(note.words)]
         saying = frozenset[str]().union(*(each for each in sayings if len(each) <= n_rare))
-        for at, item in enumerate(items):
-            if (
-                _has(item.brand, named.brands)
-                or _has(color_of(item), named.colors)
-                or _has(item.kind, named.kinds)
-                or item.item_id in saying
-            ):
-                fits[at] = 1.0
-        return fits
+        return [
+            at
+            for at, item in enumerate(items)
+            if _has(item.brand, named.brands)
+            or _has(color_of(item), named.colors)
+            or _has(item.kind, named.kinds)
+            or item.item_id in saying
+        ]
 
     @staticmethod
     def _reordered(candidates: Sequence[Recommendation], fits: np.ndarray) -> list[Recommendation]:

@@ -133,11 +133,11 @@ class Shop:
         wordless = [replace(each, review="", review_title="") for each in person.history]
         self.memory.remember(person.user_id, wordless, self.taste(person.history))
 
-    def nearness(self, text: str, items: Sequence[Item]) -> np.ndarray:
-        """How near each product's listing comes to a text, cosines float32 (n,)."""
+    def nearness(self, texts: Sequence[str], items: Sequence[Item]) -> np.ndarray:
+        """How near each product's listing comes to each text, cosines float32 (n_texts, n_items)."""
         index = self.bundle.store.item_index
         rows = self.bundle.item_content[[index[item.item_id] for item in items]]
-        return np.asarray(rows @ self.encoder.encode([text])[0], dtype=np.float32)
+        return np.asarray(self.encoder.encode(texts) @ rows.T, dtype=np.float32)
 
     def recommend(
         self, person: Person, constraints: Constraints | None = None, k: int = 10

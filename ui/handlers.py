@@ -43,7 +43,7 @@ NEWCOMER_STARTERS = (
 N_SHOPPERS_LISTED = 400
 N_PURCHASES_SHOWN = 12
 HANDOVER_S = 5.0  # how long a new message waits for the stopped answer before it to end
-MAX_REASON = 2_000  # characters
+MAX_REASON = MAX_SHOWN = 2_000  # characters of a reason, and of a message on the page
 FRAME_S = 0.04  # more than some 25 updates a second would only queue up
 
 
@@ -153,7 +153,7 @@ def converse(
         return
     with _turn(session):
         session.stop = stop = threading.Event()
-        exchange = Exchange(message, live=True)
+        exchange = Exchange(message[:MAX_SHOWN], live=True)
         session.exchanges.append(exchange)
         try:
             yield

@@ -142,10 +142,10 @@ class FakeShop:
         for user_id in user_ids:
             self.remembered.pop(user_id, None)
 
-    def nearness(self, text: str, items: Sequence[Item]) -> np.ndarray:
+    def nearness(self, texts: Sequence[str], items: Sequence[Item]) -> np.ndarray:
         order = list(ITEMS)
         rows = self._rows[[order.index(item.item_id) for item in items]]
-        return np.asarray(rows @ self.encoder.encode([text])[0], dtype=np.float32)
+        return np.asarray(self.encoder.encode(texts) @ rows.T, dtype=np.float32)
 
     def recommend(
         self, person: Person, constraints: Constraints | None = None, k: int = 10

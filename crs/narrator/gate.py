@@ -138,7 +138,7 @@ def _pointers_and_nouns(sentence: Sentence, evidence: Evidence) -> Iterator[Clai
 
 
 def _agreements(sentence: Sentence, evidence: Evidence) -> Iterator[Claim]:
-    """One is a "this", a pair a "these"; where the store does not know which a kind is, nothing is claimed."""
+    """One is a "this", a pair a "these"; of a kind of which neither is known nothing is claimed."""
     for mention, found in zip(sentence.mentions, POINTER.finditer(sentence.text), strict=True):
         kind = evidence.words.kinds.get(mention.item.kind or "") if mention.item else None
         before = sentence.text[: found.start()].lower().rstrip()

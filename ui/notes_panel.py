@@ -1,7 +1,7 @@
 """What the assistant noted of the person, beside the talk, to be changed, deleted or all forgotten."""
 
 # No postponed annotations: Gradio reads the event types from the handlers' signatures at run time.
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agents.note_phrasing import forgotten_all
@@ -92,30 +92,31 @@ def add_notes_panel() -> "gr.HTML":
     return gr.HTML(elem_id="rc-mind", js_on_load=PANEL_JS, apply_default_css=False)
 
 
+def draw_notes(assistant: "Assistant", session: Session) -> str:
+    """The panel as it stands."""
+    return notes_html(assistant.people.notebook.notes(session.owner))
+
+
 def wire_notes_panel(
     panel: "gr.HTML",
     session: "gr.State",
     assistant: "Assistant",
-    after: Iterable[Any],
     begin: Callable[[Session], tuple[Any, ...]],
-    everything: Sequence[Any],
+    leaving: dict[str, Any],
 ) -> None:
-    """Draw the panel after the events ``after``; ``begin`` opens a fresh conversation in ``everything``."""
+    """What the panel's buttons do; ``begin`` opens a fresh conversation, ``leaving`` says how."""
     import gradio as gr
-
-    def draw(session: Session | None) -> str:
-        return notes_html(assistant.people.notebook.notes(session.owner)) if session is not None else ""
 
     def on_save(session: Session, form: gr.EventData) -> str:
         try:
             save_note(assistant, session, int(form.note_id), str(form.text))
         except NotFoundError as error:
             gr.Warning(escape(error))
-        return draw(session)
+        return draw_notes(assistant, session)
 
     def on_delete(session: Session, note: gr.EventData) -> str:
         assistant.people.notebook.remove(session.owner, int(note.note_id))
-        return draw(session)
+        return draw_notes(assistant, session)
 
     def on_forget(session: Session) -> tuple[Any, ...]:
         leave(session)
@@ -130,6 +131,4 @@ def wire_notes_panel(
     quiet: dict[str, Any] = {"show_progress": "hidden"}
     panel.submit(on_save, session, panel, **quiet)
     panel.delete(on_delete, session, panel, **quiet)
-    forgotten = panel.clear(on_forget, session, list(everything), **quiet)
-    for event in (*after, forgotten):
-        event.then(draw, session, panel, **quiet)
+    panel.clear(on_forget, session, **leaving)

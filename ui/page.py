@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from knowledge.errors import BusyError, NotFoundError
 from ui import cards, handlers
 from ui.handlers import Session
-from ui.notes_panel import add_notes_panel, wire_notes_panel
+from ui.notes_panel import add_notes_panel, draw_notes, wire_notes_panel
 from ui.shared import PANEL_ID as SHARE_ID
 from ui.shared import share_panel
 from ui.taste_map import PANEL_ID as MAP_ID
@@ -183,7 +183,8 @@ def _wire(
         kept |= {} if visitor.has_login else {"visitor": visitor.key}
         chat = show(session) | {"examples": [{"text": text} for text in handlers.starters(session)]}
         strip = handlers.purchases_html(shop, session)
-        return session, kept, chat, gr.update(value=session.user_id), strip, listening()
+        notes = draw_notes(assistant, session)
+        return session, kept, chat, gr.update(value=session.user_id), strip, listening(), notes
 
     def on_load(kept: dict[str, str | None], request: gr.Request) -> Updates:
         visitor = Visitor.of(request.username, kept.get("visitor"))
@@ -200,7 +201,8 @@ def _wire(
             entered = enter(user_id or None, session.visitor)
         except NotFoundError as error:
             gr.Warning(cards.escape(error))
-            return gr.skip(), gr.skip(), gr.skip(), gr.update(value=session.user_id), gr.skip(), gr.skip()
+            picker = gr.update(value=session.user_id)
+            return gr.skip(), gr.skip(), gr.skip(), picker, gr.skip(), gr.skip(), gr.skip()
         handlers.leave(session)
         return entered
 
@@ -217,16 +219,20 @@ def _wire(
     ) -> Iterator[Updates]:
         """Show each frame; ``box`` is what the message box turns into besides offering to stop."""
         answering = gr.update(submit_btn=False, stop_btn="Stop", **(box or {}))
+        noted = draw_notes(assistant, session)
         try:
             for _ in frames:
                 if not session.left:  # else the page shows another conversation by now
-                    yield show(session), answering, gr.skip()
+                    yield show(session), answering, gr.skip(), gr.skip()
                     answering = gr.skip()  # what is typed meanwhile stays
         except BusyError as error:
             gr.Warning(cards.escape(error))
         if not session.left:
             ready = gr.skip() if handlers.is_answering(session) else listening()
-            yield show(session), ready, handlers.purchases_html(shop, session)
+            notes = draw_notes(assistant, session)
+            strip = handlers.purchases_html(shop, session)
+            # a note that is being typed stays, unless the talk brought another
+            yield show(session), ready, strip, gr.skip() if notes == noted else notes
 
     def on_submit(text: str, session: Session) -> Iterator[Updates]:
         yield from stream(session, handlers.converse(assistant, shop, session, text), {"value": ""})
@@ -275,11 +281,11 @@ def _wire(
         return handlers.taste_map_html(shop, session)
 
     session, chat, box = parts.session, parts.chat, parts.box
-    everything = [session, parts.kept, chat, parts.picker, parts.strip, box]
-    entered = [page.load(on_load, parts.kept, everything, show_progress="hidden")]
+    everything = [session, parts.kept, chat, parts.picker, parts.strip, box, parts.notes]
+    page.load(on_load, parts.kept, everything, show_progress="hidden")
 
     reply: dict[str, Any] = {
-        "outputs": [chat, box, parts.strip],
+        "outputs": [chat, box, parts.strip, parts.notes],
         "show_progress": "hidden",
         "concurrency_limit": N_SIMULTANEOUS_REPLIES,
         "concurrency_id": "reply",
@@ -297,10 +303,10 @@ def _wire(
     # Cancelled in the browser too: a frame still under way must not overwrite what comes instead.
     leaving: dict[str, Any] = {"outputs": everything, "show_progress": "hidden", "cancels": replies}
     if not login:
-        entered.append(parts.picker.input(on_pick, [session, parts.picker], **leaving))
-        entered.append(parts.newcomer.click(on_new, session, **leaving))
-    entered.append(parts.over.click(on_over, session, **leaving))
-    wire_notes_panel(parts.notes, session, assistant, [*entered, *replies], on_over, everything)
+        parts.picker.input(on_pick, [session, parts.picker], **leaving)
+        parts.newcomer.click(on_new, session, **leaving)
+    parts.over.click(on_over, session, **leaving)
+    wire_notes_panel(parts.notes, session, assistant, on_over, leaving)
 
     ticks = gr.Timer(LOAD_EVERY_S)
     # Outside the queue, which may be what people wait in.

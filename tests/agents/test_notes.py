@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from agents.notes import asked_of_notes, find_notes, is_no, is_yes, written_note
@@ -133,3 +136,14 @@ def test_a_note_written_by_hand_is_read_like_one_that_was_said() -> None:
     assert said is not None and (said.kind, said.words) == ("dislike", "wool")
     long = written_note("a" * 1_000)
     assert long is not None and len(long.text) == MAX_NOTE
+
+
+def test_messages_with_another_intent_keep_it() -> None:
+    rows = tomllib.loads((Path(__file__).parent / "utterances.toml").read_text("utf-8"))
+    taken = [
+        (intent, row["text"])
+        for intent, of_intent in rows.items()
+        for row in of_intent
+        if find_notes(row["text"]).only or asked_of_notes(row["text"], [])[0] not in ("", intent)
+    ]
+    assert taken == []

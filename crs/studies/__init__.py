@@ -1,0 +1,11 @@
+"""Rating studies: people judge narratives, blinded (REGEN, section 3.3, put to people).
+
+plan.py        the study's file: what is compared, on which tasks, by how many raters
+trials.py      what a rater sees at once, and how a study lies in its folder
+prepare.py     a plan into a folder: narratives told once, and frozen
+planted.py     texts spoilt on purpose, to see who reads
+ratings.py     SQLite: raters, their queues, what they answered
+study.py       an opened study, as the page uses it
+agreement.py, report.py, draw.py, auto_rater.py    what the ratings come to
+export.py      ratings and preferences for others to learn from
+"""

@@ -24,12 +24,15 @@ from knowledge.errors import FeedbackError
 Choice = Literal["first", "second", "tie"]
 
 _SCHEMA = 1
-_TABLES = """
+_TABLES = (
+    """
     CREATE TABLE raters (
         number INTEGER PRIMARY KEY,
         code TEXT NOT NULL UNIQUE,
         joined_s REAL NOT NULL
-    );
+    )
+    """,
+    """
     CREATE TABLE queues (
         rater INTEGER NOT NULL REFERENCES raters,
         place INTEGER NOT NULL,
@@ -37,19 +40,22 @@ _TABLES = """
         swapped INTEGER NOT NULL,  -- whether the second narrative stands first
         PRIMARY KEY (rater, place),
         UNIQUE (rater, trial_id)
-    );
+    )
+    """,
+    """
     CREATE TABLE answers (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         rater INTEGER NOT NULL REFERENCES raters,
         trial_id TEXT NOT NULL,
-        scores TEXT NOT NULL,      -- JSON, attribute -> 1..7; {} where two are compared
+        scores TEXT NOT NULL,      -- JSON, attribute -> 1..7, none where two are compared
         choice TEXT CHECK (choice IN ('first', 'second', 'tie')),
         confidence INTEGER NOT NULL CHECK (confidence BETWEEN 1 AND 7),
         seconds REAL NOT NULL,     -- from the trial's showing to the answer
         taken_back INTEGER NOT NULL,
         created_s REAL NOT NULL
-    );
-"""
+    )
+    """,
+)
 _LATEST = """
     SELECT a.rater, a.trial_id, q.swapped, a.scores, a.choice, a.confidence, a.seconds, a.taken_back
     FROM answers a JOIN queues q ON q.rater = a.rater AND q.trial_id = a.trial_id
@@ -113,7 +119,7 @@ class RatingsFile:
             with self._transaction():
                 (version,) = self._connection.execute("PRAGMA user_version").fetchone()
                 if version == 0:
-                    for statement in _TABLES.split(";")[:-1]:
+                    for statement in _TABLES:
                         self._connection.execute(statement)
                     self._connection.execute(f"PRAGMA user_version = {_SCHEMA}")
         if version > _SCHEMA:

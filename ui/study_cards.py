@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from agents.render import render
@@ -14,7 +15,7 @@ from crs.narrator.narrate import Piece
 from crs.studies.ratings import Answer
 from crs.studies.study import Sitting, Study, question_about
 from crs.studies.trials import Told, Trial
-from knowledge.types import Interaction, Item
+from knowledge.types import TARGET_POINTER, Interaction, Item
 from ui.cards import Evidence, answer, date_text, escape, picture, price_text, stars
 
 CONFIDENCE = AttributeWords("How sure are you?", "a guess", "fairly sure", "certain")
@@ -100,9 +101,15 @@ def _asked(study: Study) -> list[Attribute]:
 
 
 def _meaning(name: Attribute) -> str:
-    words = attribute_words(name)
+    words = _words(name)
     scale = f"1: {words.lowest}; 4: {words.middle}; 7: {words.highest}."
     return f"<dt>{name.capitalize()}</dt><dd>{escape(words.asks)} <span>{escape(scale)}</span></dd>"
+
+
+def _words(name: Attribute) -> AttributeWords:
+    """As a person reads them, who sees the product itself and no pointer to it."""
+    words = attribute_words(name)
+    return replace(words, asks=words.asks.replace(TARGET_POINTER, "the product"))
 
 
 def _undo(at: Sitting) -> str:
@@ -189,7 +196,7 @@ def _form(study: Study, at: Sitting) -> str:
     else:
         given = {} if before is None else before.scores
         fields = "".join(
-            _scale(name, name.capitalize(), attribute_words(name), given.get(name))
+            _scale(name, name.capitalize(), _words(name), given.get(name))
             for name in study.attributes_of(at.trial.task)
         )
     fields += _scale("confidence", "Confidence", CONFIDENCE, None if before is None else before.confidence)

@@ -28,8 +28,8 @@ def welcome(study: Study, problem: str = "") -> str:
     """The first screen: what is asked, what the scores mean, which keys there are, and where to begin."""
     compared = study.mode == "compare"
     task = (
-        "Each time you see what a shopper bought and two texts about them. Say which one you would rather "
-        "have written of you, or for you: A, B, or a tie."
+        "Each time you see what a shopper bought and two texts about them. Say which one is truer of this "
+        "shopper and better made for them: A, B, or a tie."
         if compared
         else "Each time you see what a shopper bought and a text about them. Score the text from 1 to 7 on "
         "each question below."

@@ -47,7 +47,8 @@ def test_a_study_from_its_file_to_its_exports(
     assert run("report", folder)[0] == 1  # nobody has rated yet
 
     study = Study(folder)
-    answer_all(study, study.join(), {trial_id: scores(study, trial_id, 6) for trial_id in study.trials})
+    code_of_rater = study.join()
+    answer_all(study, code_of_rater, {trial_id: scores(study, trial_id, 6) for trial_id in study.trials})
     study.close()
     code, printed, said = run("report", folder, "--json")
     assert code == 0, said
@@ -58,6 +59,7 @@ def test_a_study_from_its_file_to_its_exports(
     assert (folder / "report" / "report.png").is_file()
     code, printed, _ = run("export", folder)
     assert code == 0 and "ratings\t3" in printed and "completions\t2" in printed
+    assert run("forget", folder, code_of_rater)[1] == "answers deleted\t3\n"
 
 
 def test_what_cannot_be_done_is_one_line(run: Run, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def welcome(study: Study, problem: str = "") -> str:
         '<input type="text" name="code" maxlength="20" autocomplete="off" spellcheck="false"></label>'
         '<label class="st-consent"><input type="checkbox" name="consent">'
         "<span>I agree that my answers, and how long each took, are kept with this study under a code. "
-        "My name is not asked for.</span></label>"
+        "My name is not asked for, and by the code all of it can be deleted.</span></label>"
         f'<button type="submit" class="st-main">Begin</button></form>{_status(problem)}</section>'
     )
 

@@ -1,4 +1,4 @@
-"""Rating studies: study new, study serve, study report, study export."""
+"""Rating studies: study new, study serve, study report, study export, study forget."""
 
 from __future__ import annotations
 
@@ -57,9 +57,8 @@ def serve(
     from contextlib import closing
 
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: it asks at import
-    from ui.study_page import launch_study
-
     from crs.studies.study import Study
+    from ui.study_page import launch_study
 
     with closing(Study(folder)) as opened:
         page = launch_study(opened, host, port)
@@ -124,3 +123,16 @@ def export(
         written = write(opened, out or folder / "export", margin=margin)
     for name, n_rows in written.items():
         say(f"{name}\t{n_rows}")
+
+
+@study.command()
+def forget(
+    folder: StudyArg, code: Annotated[str, typer.Argument(help="The rater's code, as their page shows it.")]
+) -> None:
+    """Delete a rater and all their answers."""
+    from contextlib import closing
+
+    from crs.studies.study import Study
+
+    with closing(Study(folder)) as opened:
+        say(f"answers deleted\t{opened.forget(code)}")

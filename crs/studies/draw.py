@@ -74,7 +74,7 @@ def _draw_wins(wins: list[dict[str, Any]], path: Path) -> None:
     height = 1.0 + 0.5 * max(1, len(wins))
     figure = Figure(figsize=(8.0, height))
     axes = figure.subplots(
-        gridspec_kw={"left": 0.36, "right": 0.97, "bottom": 0.45 / height, "top": 1 - 0.45 / height}
+        gridspec_kw={"left": 0.28, "right": 0.97, "bottom": 0.45 / height, "top": 1 - 0.45 / height}
     )
     for at, row in enumerate(wins):
         n_votes, left = row["wins"] + row["ties"] + row["losses"], 0.0
@@ -85,7 +85,7 @@ def _draw_wins(wins: list[dict[str, Any]], path: Path) -> None:
         # The rate with its interval, where a tie counts half.
         axes.plot([100 * row["low"], 100 * row["high"]], [at, at], color=_INK, linewidth=1.2)
         axes.plot([100 * row["rate"]], [at], "o", color=_INK, markersize=4)
-    labels = [f"{row['first']} or {row['second']}\n{row['task'].replace('_', ' ')}" for row in wins]
+    labels = [f"{row['first']} against {row['second']}\n{row['task'].replace('_', ' ')}" for row in wins]
     axes.set_yticks(range(len(wins)), labels)
     axes.invert_yaxis()
     axes.set_xlim(0, 100)

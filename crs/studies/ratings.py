@@ -1,7 +1,8 @@
 """A study's ratings: one SQLite file. An answer is on disk (WAL, ``synchronous=FULL``) once recorded.
 
-Raters are numbers with a code to come back by; nothing else is known of them. Answers are only ever added:
-the last one of a rater to a trial counts, and one that is taken back is an answer that says so.
+Raters are numbers with a code to come back by; nothing else is known of them. Answers are only added: the
+last one of a rater to a trial counts, and one that is taken back is an answer that says so. Who asks to be
+forgotten is deleted with all of theirs.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _SCHEMA = 1
 _TABLES = (
     """
     CREATE TABLE raters (
-        number INTEGER PRIMARY KEY,
+        number INTEGER PRIMARY KEY AUTOINCREMENT,  -- that of a rater who was forgotten stays free
         code TEXT NOT NULL UNIQUE,
         joined_s REAL NOT NULL
     )
@@ -150,6 +151,19 @@ class RatingsFile:
                 ],
             )
         return code
+
+    def forget(self, rater: int) -> int:
+        """Delete a rater with queue and answers, from the file's free pages too; returns how many they gave."""
+        with self._mapped("written"), self._lock:
+            self._connection.execute("PRAGMA secure_delete = ON")
+            with self._transaction():
+                n_answers = self._connection.execute("DELETE FROM answers WHERE rater = ?", (rater,)).rowcount
+                self._connection.execute("DELETE FROM queues WHERE rater = ?", (rater,))
+                self._connection.execute("DELETE FROM raters WHERE number = ?", (rater,))
+            self._connection.execute(
+                "PRAGMA wal_checkpoint(TRUNCATE)"
+            )  # it held them too
+        return n_answers
 
     def number_of(self, code: str) -> int | None:
         """The rater with this code; None for nobody."""

@@ -19,6 +19,7 @@ from crs.studies.outcomes import Duel, checks_passed, duels, genuine, trusted
 from crs.studies.plan import STAGES_OF_TEXTS
 from crs.studies.ratings import Answered
 from crs.studies.study import Study
+from knowledge.types import TASKS
 
 Figures = dict[str, Any]
 CONFIDENCE, CHOICE = "confidence", "choice"
@@ -133,7 +134,7 @@ def _wins(fought: Sequence[Duel]) -> list[Figures]:
     rows = []
     for first, second in pairs:
         of_pair = [duel for duel in fought if (duel.first.setting, duel.second.setting) == (first, second)]
-        tasks = dict.fromkeys(duel.trial.task for duel in of_pair)
+        tasks = [task for task in TASKS if any(duel.trial.task == task for duel in of_pair)]
         for task in ("all", *(tasks if len(tasks) > 1 else ())):
             here = [duel for duel in of_pair if task in ("all", duel.trial.task)]
             rows.append({"first": first, "second": second, "task": task, **_tally(here)})
@@ -187,9 +188,12 @@ def markdown(figures: Figures, picture: str | None = None) -> str:
         lines += ["", f"![What was answered, by setting]({picture})"]
     if figures["wins"]:
         lines += ["", "## Who was preferred", ""]
-        lines += ["| | against | task | wins | ties | losses | rate, 95 % |", "|---|---|---|---|---|---|---|"]
         lines += [
-            f"| {row['first']} | {row['second']} | {row['task']} | {row['wins']} | {row['ties']} "
+            "| | against | task | items | wins | ties | losses | rate, 95 % |",
+            "|---|---|---|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| {row['first']} | {row['second']} | {row['task']} | {row['items']} | {row['wins']} | {row['ties']} "
             f"| {row['losses']} | {_ranged(row['rate'], row['low'], row['high'])} |"
             for row in figures["wins"]
         ]

@@ -111,6 +111,10 @@ class Study:
         self.ratings.record(rater, given[-1], standing[given[-1]], taken_back=True)
         return self.sitting(code)
 
+    def forget(self, code: str) -> int:
+        """Delete the rater with this code and all their answers; returns how many there were."""
+        return self.ratings.forget(self._rater(plain_code(code)))
+
     def _rater(self, code: str) -> int:
         number = self.ratings.number_of(code)
         if number is None:

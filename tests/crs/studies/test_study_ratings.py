@@ -123,6 +123,24 @@ def test_items_are_dealt_until_each_has_its_raters(small_store: Store, tmp_path:
     study.close()
 
 
+def test_who_asks_to_be_forgotten_leaves_no_byte(small_store: Store, tmp_path: Path) -> None:
+    study = make_study(tmp_path, small_store, n_checks=0)
+    leaving, staying = study.join(), study.join()
+    for code in (leaving, staying):
+        trial = study.sitting(code).trial
+        assert trial is not None
+        study.answer(code, trial.trial_id, scores(study, trial.trial_id, 3))
+    assert study.forget(leaving.lower()) == 1
+    assert [each.rater for each in study.ratings.answers()] == [2]
+    with pytest.raises(NotFoundError, match="no rater has the code"):
+        study.sitting(leaving)
+    kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert leaving.encode() not in kept and staying.encode() in kept
+    newcomer = study.ratings.number_of(study.join())
+    assert newcomer == 3  # nobody takes the place of who was forgotten
+    study.close()
+
+
 def test_a_file_of_a_newer_version_or_of_none_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "ratings.sqlite"
     RatingsFile(path).close()

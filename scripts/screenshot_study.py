@@ -1,7 +1,7 @@
 """Pictures of a rating study: ``python scripts/screenshot_study.py URL`` writes docs/images/study-*.png.
 
-URL is where `python -m crs study serve` runs; a rater is added to that study. Needs Chromium and the packages of
-requirements-dev.txt.
+URL is where `python -m crs study serve` runs; a rater is added to that study. Needs Chromium and the packages
+of requirements-dev.txt.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TIMEOUT_MS = 60_000
 
 
 def take(browser: Browser, url: str, size: str, scheme: str, path: Path, code: str) -> str:
-    """The rater's first item with one question answered; an empty ``code`` is a new rater, whose is returned."""
+    """The first item of the rater with this code, one question answered; returns the code, a new one for ""."""
     width, height = SIZES[size]
     page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
     page.set_default_timeout(TIMEOUT_MS)

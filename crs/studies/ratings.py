@@ -153,16 +153,14 @@ class RatingsFile:
         return code
 
     def forget(self, rater: int) -> int:
-        """Delete a rater with queue and answers, from the file's free pages too; returns how many they gave."""
+        """Delete a rater with queue and answers, from free pages too; returns how many answers there were."""
         with self._mapped("written"), self._lock:
             self._connection.execute("PRAGMA secure_delete = ON")
             with self._transaction():
                 n_answers = self._connection.execute("DELETE FROM answers WHERE rater = ?", (rater,)).rowcount
                 self._connection.execute("DELETE FROM queues WHERE rater = ?", (rater,))
                 self._connection.execute("DELETE FROM raters WHERE number = ?", (rater,))
-            self._connection.execute(
-                "PRAGMA wal_checkpoint(TRUNCATE)"
-            )  # it held them too
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # it held them too
         return n_answers
 
     def number_of(self, code: str) -> int | None:

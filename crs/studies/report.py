@@ -193,8 +193,8 @@ def markdown(figures: Figures, picture: str | None = None) -> str:
             "|---|---|---|---|---|---|---|---|",
         ]
         lines += [
-            f"| {row['first']} | {row['second']} | {row['task']} | {row['items']} | {row['wins']} | {row['ties']} "
-            f"| {row['losses']} | {_ranged(row['rate'], row['low'], row['high'])} |"
+            f"| {row['first']} | {row['second']} | {row['task']} | {row['items']} | {row['wins']} "
+            f"| {row['ties']} | {row['losses']} | {_ranged(row['rate'], row['low'], row['high'])} |"
             for row in figures["wins"]
         ]
     if figures.get("scores"):

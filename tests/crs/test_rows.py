@@ -85,8 +85,8 @@ def test_purchase_rows_resume_where_they_stopped(small_bundle: Bundle, tmp_path:
 
 def test_what_is_not_to_be_heard_is_muted(small_bundle: Bundle) -> None:
     history = small_bundle.store.history("u01")
-    trained = small_bundle.manifest | {"narrator": {"trained_on": small_bundle.manifest["parts"]["item_factors.npy"]}}
-    bundle = replace(small_bundle, manifest=trained)
+    factors = small_bundle.manifest["parts"]["item_factors.npy"]
+    bundle = replace(small_bundle, manifest=small_bundle.manifest | {"narrator": {"trained_on": factors}})
     cf = FusedRows(bundle, WordEncoder(), "cf").of(history)
     content = FusedRows(bundle, WordEncoder(), "content").of(history)
     assert cf[:, :128].any() and not cf[:, 128:].any()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from browser import PALE_TEXT_JS, chromium, find_chromium, fits_width, free_port, watched
+from browser import PALE_TEXT_JS, chromium, find_chromium, fits_width, free_port, serious_faults, watched
 
 from crs.studies.study import Study
 from knowledge.errors import FeedbackError
@@ -73,25 +73,17 @@ def wait_next(page: Page, key: str) -> None:
     page.wait_for_function(f"document.querySelector('.st-screen').dataset.key !== '{before}'")
 
 
-def violations(page: Page) -> list[str]:
-    """What axe-core finds, serious or worse."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(page).response["violations"]
-    return [f"{each['id']}: {each['help']}" for each in found if each["impact"] in ("serious", "critical")]
-
-
 def test_a_whole_study_by_keyboard(serve: Serve, browser: Browser) -> None:
     study, url = serve(n_shoppers=1, n_checks=1, task="purchase_reason")
     with watched(browser, url, ready=".st-start", reduced_motion="reduce") as seen:
         page = seen.page
-        assert "tiny <study>" in page.inner_text("h1") and violations(page) == []
+        assert "tiny <study>" in page.inner_text("h1") and serious_faults(page) == []
         page.focus("input[name=code]")
         page.keyboard.press("Enter")  # without consent
         page.wait_for_selector("text=Tick the box first")
         begin(page)
         code = page.inner_text(".st-mine b").replace(" ", "")
-        assert violations(page) == []
+        assert serious_faults(page) == []
         assert "fused" not in page.inner_text("body")
         first = shown(page)
 
@@ -122,7 +114,7 @@ def test_a_whole_study_by_keyboard(serve: Serve, browser: Browser) -> None:
         press(page, *"444444")
         wait_next(page, "Enter")
         page.wait_for_selector("text=You judged all 3 items")
-        assert violations(page) == []
+        assert serious_faults(page) == []
         assert len(list(study.ratings.answers())) == 3
         seen.assert_clean()
     with watched(browser, url, ready=".st-start") as elsewhere:  # the code works in another browser
@@ -164,7 +156,7 @@ def test_it_is_read_on_a_phone_in_both_lights(serve: Serve, browser: Browser, sc
         assert page.evaluate(PALE_TEXT_JS) == [] and fits_width(page)
         page.locator(".rc-cite").first.click()
         page.wait_for_selector(".rc-panel:popover-open")
-        assert page.evaluate(PALE_TEXT_JS) == [] and violations(page) == []
+        assert page.evaluate(PALE_TEXT_JS) == [] and serious_faults(page) == []
         seen.assert_clean()
 
 

@@ -21,7 +21,7 @@ TIMEOUT_MS = 60_000
 
 
 def take(browser: Browser, url: str, size: str, scheme: str, path: Path, code: str) -> str:
-    """The first item of the rater with this code, a new one for "", one question answered; returns the code."""
+    """The first item of the rater with ``code`` ("": a new one), one question answered; returns the code."""
     width, height = SIZES[size]
     page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
     page.set_default_timeout(TIMEOUT_MS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -68,6 +67,8 @@ def test_what_is_made_is_whole_and_made_once(
 
     prepare(plan, folder, word_encoder, cache)
     assert n_told == 11  # a study that is whole is left as it is
+    assert frozen.manifest["plan"]["settings"][1]["signals"] == "content"
+    assert frozen.manifest["versions"]["words"] == Bundle.open(plan.settings[1].bundle).version
     with pytest.raises(InputError, match="another study"):
         prepare(replace(plan, seed=1), folder, word_encoder, cache)
     store = Bundle.open(plan.settings[0].bundle).store
@@ -139,11 +140,3 @@ def test_the_text_of_whoever_is_least_alike_is_lent(spoiler: Spoiler, small_bund
     ]
     spoilt = spoiler.spoil(occasion, "x", donors, random.Random(0), "wrong claim")  # nothing to rename
     assert spoilt is not None and (spoilt.how, spoilt.text) == ("another shopper", "Digs a lot, see [3].")
-
-
-def test_the_manifest_says_what_was_compared(plan: Plan, word_encoder: WordEncoder, tmp_path: Path) -> None:
-    small = replace(plan, settings=plan.settings[:1], tasks=TASKS[1:], n_per_task=1, checks=0)
-    prepare(small, tmp_path / "study", word_encoder, tmp_path / "cache")
-    manifest = json.loads((tmp_path / "study" / "study.json").read_text())
-    assert manifest["plan"]["settings"][0]["signals"] == "fused"
-    assert manifest["versions"] == {"all": Bundle.open(plan.settings[0].bundle).version}

@@ -10,7 +10,8 @@ const say = (text) => { const status = one('.st-status'); if (status) status.tex
 const send = (action, fields = {}) => {
   if (waiting) return;
   waiting = true;
-  trigger('submit', {action, fields: JSON.stringify(fields)});
+  setTimeout(() => { waiting = false; }, 10000);  // an answer that got lost may be sent again
+  trigger('submit', {action, fields: JSON.stringify({code: one('.st-screen').dataset.code, ...fields})});
 };
 
 // A new screen: read from its top, the purchases open where there is room for them.

@@ -67,7 +67,8 @@ def finished(at: Sitting) -> str:
     )
     undo = _undo(at) if at.n_done else ""
     return (
-        f'<section class="st-screen st-welcome" data-key="end:{at.n_done}"><h1 tabindex="-1">Thank you</h1>'
+        f'<section class="st-screen st-welcome" data-key="end:{at.n_done}" data-code="{at.code}">'
+        '<h1 tabindex="-1">Thank you</h1>'
         f'<p>{said}</p><div class="st-row">{undo}{_LEAVE}</div>{_status("")}</section>'
     )
 
@@ -81,7 +82,8 @@ def trial_screen(study: Study, at: Sitting) -> str:
     pair = " st-pair" if len(texts) > 1 else ""
     key = f"{trial.trial_id}:{at.n_done}"
     return (
-        f'<article class="st-screen" data-key="{key}" data-trial="{trial.trial_id}">{_progress(at)}'
+        f'<article class="st-screen" data-key="{key}" data-trial="{trial.trial_id}" data-code="{at.code}">'
+        f"{_progress(at)}"
         f'<h1 tabindex="-1">{escape(question_about(trial.task, target))}</h1>'
         '<div class="st-columns"><div class="st-material">'
         f'<div class="st-texts{pair}">{"".join(texts)}</div>'

@@ -32,33 +32,33 @@ def build_study_page(study: Study) -> "gr.Blocks":
 
     def show(at: Sitting) -> Updates:
         screen = study_cards.finished(at) if at.trial is None else study_cards.trial_screen(study, at)
-        return screen, gr.skip(), at.code, {"code": at.code}
+        return screen, gr.skip(), {"code": at.code}
 
     def on_load(kept: dict[str, str]) -> Updates:
         try:
             return show(study.sitting(kept["code"]))
         except (KeyError, NotFoundError):
-            return study_cards.welcome(study), gr.skip(), None, {}
+            return study_cards.welcome(study), gr.skip(), {}
 
-    def on_act(code: str | None, event: gr.EventData) -> Updates:
+    def on_act(event: gr.EventData) -> Updates:
         try:
-            return act(code, event.action, json.loads(event.fields))
+            return act(event.action, json.loads(event.fields))
         except RaconteurError as error:
             problem = f'<span data-n="{next(n_problems)}">{escape(error)}</span>'
-            return gr.skip(), problem, gr.skip(), gr.skip()
+            return gr.skip(), problem, gr.skip()
 
-    def act(code: str | None, action: str, fields: dict[str, Any]) -> Updates:
+    def act(action: str, fields: dict[str, Any]) -> Updates:
+        # The page sends its rater's code each time, so that it outlives a restart of the server.
+        code = str(fields.get("code") or "")
         if action == "begin":
-            given = str(fields.get("code", ""))
-            return show(study.sitting(given or study.join()))
-        if action == "leave" or code is None:
-            return study_cards.welcome(study), gr.skip(), None, {}
+            return show(study.sitting(code or study.join()))
         if action == "undo":
             return show(study.undo(code))
-        return show(study.answer(code, str(fields.get("trial")), fields))
+        if action == "answer":
+            return show(study.answer(code, str(fields.get("trial")), fields))
+        return study_cards.welcome(study), gr.skip(), {}
 
     with page:
-        session = gr.State(None)
         kept = gr.BrowserState(
             {}, storage_key=f"raconteur-study-{study.manifest['fingerprint']}", secret=STORAGE_SALT
         )
@@ -67,9 +67,9 @@ def build_study_page(study: Study) -> "gr.Blocks":
         bridge = gr.HTML(
             elem_id="st-bridge", js_on_load=SCRIPT_PATH.read_text(encoding="utf-8"), visible="hidden"
         )
-        everything = [screen, problem, session, kept]
+        everything = [screen, problem, kept]
         page.load(on_load, kept, everything, show_progress="hidden")
-        bridge.submit(on_act, session, everything, show_progress="hidden", concurrency_limit=N_AT_ONCE)
+        bridge.submit(on_act, None, everything, show_progress="hidden", concurrency_limit=N_AT_ONCE)
     return page
 
 

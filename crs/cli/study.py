@@ -20,7 +20,7 @@ StudyArg = Annotated[Path, typer.Argument(metavar="STUDY", help="The study's fol
 
 @study.command()
 def new(
-    file: Annotated[Path, typer.Argument(help="What to compare, TOML or JSON (crs/studies/plan.py).")],
+    file: Annotated[Path, typer.Argument(help="What to compare, TOML or JSON, as docs/study.toml.")],
     folder: Annotated[Path, typer.Argument(help="The folder to make.")],
     cache: Annotated[Path | None, typer.Option(help="Where model files are kept. [var/cache]")] = None,
 ) -> None:

@@ -1,17 +1,6 @@
 """A study's file (TOML or JSON): what is compared, on which tasks, by how many raters.
 
-name = "does CF help"
-mode = "rate"                          # or "compare": two texts side by side
-tasks = ["purchase_reason", "user_summary_brief"]
-n_per_task = 20                        # shoppers a task
-raters = 3                             # ratings an item
-checks = 4                             # texts spoilt on purpose, put to every rater
-
-[[settings]]
-name = "fused"
-[[settings]]
-name = "content"
-signals = "content"                    # and bundle = "FOLDER": relative to this file
+docs/study.toml is one.
 """
 
 from __future__ import annotations

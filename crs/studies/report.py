@@ -118,9 +118,8 @@ def _scores(study: Study, kept: Sequence[Answered]) -> Figures:
 
 
 def _all_scores(each: Answered) -> dict[str, int]:
-    scores: dict[str, int] = {CONFIDENCE: each.answer.confidence}
-    scores.update(each.answer.scores.items())
-    return scores
+    scores: dict[str, int] = dict(each.answer.scores.items())
+    return scores | {CONFIDENCE: each.answer.confidence}
 
 
 def _distribution(scores: Sequence[int], users: Sequence[str]) -> Figures:

@@ -77,6 +77,11 @@ def test_what_is_wrong_is_named(text: str, said: str, tmp_path: Path) -> None:
     assert said in str(refused.value) and "study.toml" in str(refused.value)
 
 
+def test_the_example_is_a_study() -> None:
+    plan = read_plan(Path(__file__).resolve().parents[3] / "docs" / "study.toml")
+    assert plan.mode == "compare" and [one.signals for one in plan.settings] == ["fused", "content"]
+
+
 def test_no_file_is_no_study(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="no such file"):
         read_plan(tmp_path / "none.toml")

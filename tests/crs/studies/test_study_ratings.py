@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from crs.studies.study import Study, plain_code
 from knowledge.errors import FeedbackError, InputError, NotFoundError
 from knowledge.store import Store
 from tests.crs.studies.tiny_study import make_study, scores, side_of
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def genuine(study: Study, code: str) -> list[str]:
@@ -39,6 +43,32 @@ def test_an_answer_is_on_disk_and_found_again_by_the_code(small_store: Store, tm
     assert kept.answer.scores["veracity"] == 2 and kept.answer.seconds == 12.5
     reopened.close()
     study.close()
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from crs.studies.ratings import Answer, Place, RatingsFile
+ratings = RatingsFile(Path(sys.argv[1]))
+code = ratings.join(lambda number, dealt, answered: [Place("a", False)])
+ratings.record(1, "a", Answer(5, {"clarity": 3}))
+sys.stdout.write(code)
+sys.stdout.flush()
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_was_acknowledged_outlives_a_kill(tmp_path: Path) -> None:
+    path = tmp_path / "ratings.sqlite"
+    ran = subprocess.run(
+        [sys.executable, "-c", KILLED, str(path)], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert ran.returncode == -9, ran.stderr
+    ratings = RatingsFile(path)
+    assert ratings.number_of(ran.stdout) == 1
+    (kept,) = ratings.answers()
+    assert (kept.answer.confidence, kept.answer.scores) == (5, {"clarity": 3})
+    ratings.close()
 
 
 def test_an_answer_sent_twice_counts_once_and_can_be_taken_back(small_store: Store, tmp_path: Path) -> None:

@@ -14,13 +14,17 @@ const send = (action, fields = {}) => {
   trigger('submit', {action, fields: JSON.stringify({code: one('.st-screen').dataset.code, ...fields})});
 };
 
-// A new screen: read from its top, the purchases open where there is room for them.
+// A new screen: nothing of the last answer is left, for Gradio changes a page in place and an input keeps what was
+// chosen in it. Read from its top, the purchases open where there is room for them.
 const arrive = () => {
   const screen = one('.st-screen');
   if (!screen || screen.dataset.key === key) return;
   key = screen.dataset.key;
   shownAt = performance.now();
   waiting = false;
+  for (const form of all('form', screen)) { form.reset(); form.scrollTop = 0; }
+  for (const panel of all(':popover-open')) panel.hidePopover();
+  say('');
   const history = one('.st-history');
   if (history) history.open = window.matchMedia('(min-width: 900px)').matches;
   window.scrollTo(0, 0);
@@ -75,7 +79,7 @@ document.addEventListener('click', (event) => {
 
 document.addEventListener('keydown', (event) => {
   const form = one('.st-rating');
-  if (!form || event.ctrlKey || event.altKey || event.metaKey || one(':popover-open')) return;
+  if (!form || event.ctrlKey || event.altKey || event.metaKey) return;
   const here = event.target.closest('.st-rating fieldset'), pressed = event.key.toLowerCase();
   if (/^[1-7]$/.test(pressed)) {
     const scales = groups().filter((group) => group.dataset.name !== 'choice');

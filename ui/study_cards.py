@@ -20,11 +20,14 @@ from ui.cards import Evidence, answer, date_text, escape, picture, price_text, s
 
 CONFIDENCE = AttributeWords("How sure are you?", "a guess", "fairly sure", "certain")
 SIDES = (("left", "A"), ("tie", "Tie"), ("right", "B"))
+# Where the page says what is missing or went wrong; read aloud.
+_STATUS = '<p class="st-status" role="status"></p>'
+_LEAVE = '<button type="button" class="st-quiet" data-action="leave">Leave</button>'
 _SAID = {"first": "left", "second": "right", "tie": "tie"}
 _SWAPPED = {"left": "right", "right": "left", "tie": "tie"}
 
 
-def welcome(study: Study, problem: str = "") -> str:
+def welcome(study: Study) -> str:
     """The first screen: what is asked, what the scores mean, which keys there are, and where to begin."""
     compared = study.mode == "compare"
     task = (
@@ -54,7 +57,7 @@ def welcome(study: Study, problem: str = "") -> str:
         '<label class="st-consent"><input type="checkbox" name="consent">'
         "<span>I agree that my answers, and how long each took, are kept with this study under a code. "
         "My name is not asked for, and by the code all of it can be deleted.</span></label>"
-        f'<button type="submit" class="st-main">Begin</button></form>{_status(problem)}</section>'
+        f'<button type="submit" class="st-main">Begin</button></form>{_STATUS}</section>'
     )
 
 
@@ -69,7 +72,7 @@ def finished(at: Sitting) -> str:
     return (
         f'<section class="st-screen st-welcome" data-key="end:{at.n_done}" data-code="{at.code}">'
         '<h1 tabindex="-1">Thank you</h1>'
-        f'<p>{said}</p><div class="st-row">{undo}{_LEAVE}</div>{_status("")}</section>'
+        f'<p>{said}</p><div class="st-row">{undo}{_LEAVE}</div>{_STATUS}</section>'
     )
 
 
@@ -91,9 +94,6 @@ def trial_screen(study: Study, at: Sitting) -> str:
         f"{_purchases(study, trial.history)}</div>"
         f"{_form(study, at)}</div></article>"
     )
-
-
-_LEAVE = '<button type="button" class="st-quiet" data-action="leave">Leave</button>'
 
 
 def _asked(study: Study) -> list[Attribute]:
@@ -204,7 +204,7 @@ def _form(study: Study, at: Sitting) -> str:
     fields += _scale("confidence", "Confidence", CONFIDENCE, None if before is None else before.confidence)
     return (
         f'<form class="st-rating" novalidate aria-label="Your answer">{fields}'
-        f'<button type="submit" class="st-main">Save and go on</button>{_status("")}</form>'
+        f'<button type="submit" class="st-main">Save and go on</button>{_STATUS}</form>'
     )
 
 
@@ -241,11 +241,6 @@ def _choice(before: Answer | None, *, swapped: bool) -> str:
         "<span>True of this shopper, and made for them.</span></legend>"
         f'<div class="st-scale st-sides">{options}</div></fieldset>'
     )
-
-
-def _status(problem: str) -> str:
-    """Where the page says what is missing or went wrong; read aloud."""
-    return f'<p class="st-status" role="status">{escape(problem)}</p>'
 
 
 def _said(purchase: Interaction) -> str:

@@ -106,11 +106,16 @@ def test_a_whole_study_by_keyboard(serve: Serve, browser: Browser) -> None:
         wait_next(page, "Enter")
 
         second = shown(page)
+        assert page.locator("input:checked").count() == 0  # nothing of the answer before
         page.reload()  # the browser knows the rater
         page.wait_for_selector(TRIAL)
         assert shown(page) == second
-        press(page, *"333333")
+        page.locator(".rc-cite").first.click()
+        press(page, *"333333")  # with the evidence open
         wait_next(page, "Enter")
+        assert page.locator("input:checked, :popover-open").count() == 0
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=Still open: Veracity")
         press(page, *"444444")
         wait_next(page, "Enter")
         page.wait_for_selector("text=You judged all 3 items")
@@ -194,7 +199,7 @@ def test_what_shoppers_and_sellers_wrote_stays_text(small_store: Store, tmp_path
     for item_id, item in study.items.items():
         study.items[item_id] = replace(item, title=evil, description=evil, brand=evil, features=(evil,))
     code = study.join()
-    html = trial_screen(study, study.sitting(code)) + welcome(study, evil)
+    html = trial_screen(study, study.sitting(code)) + welcome(study)
     assert "<script" not in html and "&lt;script&gt;" in html and "tiny &lt;study&gt;" in html
     at = study.sitting(code)
     assert at.trial is not None

@@ -66,9 +66,10 @@ class Assistant:
         owner = owner or user_id or guest_id(conversation_id)
         with self._turns.of(conversation_id), mapped_errors():
             state = self._state(conversation_id)
-            whose = self.people.notebook.owner(conversation_id)
-            if not state or (state["user_id"], whose) != (user_id, owner):
+            if not state or (state["user_id"], state.get("owner")) != (user_id, owner):
                 self._begin(conversation_id, user_id, owner)
+            else:
+                self.people.notebook.begin(conversation_id, owner)  # a notebook of this process knows none
 
     def reply(
         self,
@@ -131,9 +132,9 @@ class Assistant:
 
     def owner(self, conversation_id: str) -> str:
         """Whose conversation it is. Raises NotFoundError like `history`."""
-        owner = self.people.notebook.owner(conversation_id)
+        owner = self._opened(conversation_id).get("owner")
         if owner is None:
-            raise NotFoundError(f"no conversation '{conversation_id}'; open it first")
+            raise NotFoundError(f"conversation '{conversation_id}' is nobody's; begin another")
         return owner
 
     def rewind(self, conversation_id: str, n_messages: int) -> None:

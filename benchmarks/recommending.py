@@ -15,11 +15,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from crs.neighbours import find_neighbours
 
 from benchmarks.measuring import resident_mb, told
 from crs.cf import fit_wals, fold_in, gram
 from crs.evaluation.record import write_record
-from crs.neighbours import find_neighbours
 from crs.recommender import Recommender
 from knowledge.types import Constraints, Interaction, Item
 

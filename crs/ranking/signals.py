@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from crs.cf import fit_wals, fold_in, gram
 from crs.content import item_text
-from crs.neighbours import follows
 from crs.ranking import pairs
 from crs.ranking.data import Rows, history_matrix, owned_matrix
 from crs.ranking.pairs import ItemTies, Scores
@@ -28,9 +27,9 @@ RECENT = 50  # items of a long history that one-by-one comparisons look at
 
 
 class Scorer(Protocol):
-    """What scores all items: higher is better; zero says nothing."""
+    """What scores all items, or the rows ``among``: higher is better; zero says nothing."""
 
-    def scores(self, histories: Sequence[Rows]) -> Scores: ...
+    def scores(self, histories: Sequence[Rows], among: Rows | None = None) -> Scores: ...
 
 
 @dataclass(frozen=True)
@@ -48,11 +47,14 @@ class Wals:
 
     factors: NDArray[np.float32]
 
-    def scores(self, histories: Sequence[Rows]) -> Scores:
+    @cached_property
+    def _gram(self) -> NDArray[np.float64]:
+        return gram(self.factors)
+
+    def scores(self, histories: Sequence[Rows], among: Rows | None = None) -> Scores:
         """float32 (n, n_items)."""
-        shared = gram(self.factors)
-        users = [fold_in(self.factors, history.tolist(), shared=shared) for history in histories]
-        return np.asarray(np.stack(users) @ self.factors.T, dtype=np.float32)
+        users = [fold_in(self.factors, history.tolist(), shared=self._gram) for history in histories]
+        return np.asarray(np.stack(users) @ rows_of(self.factors, among).T, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -65,14 +67,15 @@ class Walk:
     home: float = 0.3  # probability of going back
     n_steps: int = 4
 
-    def scores(self, histories: Sequence[Rows]) -> Scores:
+    def scores(self, histories: Sequence[Rows], among: Rows | None = None) -> Scores:
         """float32 (n, n_items): the share of visits."""
         start = history_matrix(histories, self.to_users.shape[0], self.decay).toarray()
         start /= np.maximum(start.sum(axis=1, keepdims=True), 1e-9)
         visits = start
         for _ in range(self.n_steps):
             visits = (1.0 - self.home) * ((visits @ self.to_users) @ self.to_items) + self.home * start
-        return np.asarray(visits - self.home * start, dtype=np.float32)
+        found = np.asarray(visits - self.home * start, dtype=np.float32)
+        return found if among is None else found[:, among]
 
 
 @dataclass(frozen=True)
@@ -91,8 +94,10 @@ class Nearness:
         """All of it, (n_items, n_items), where that is small enough to keep."""
         return self._near(slice(None)) if self.vectors.shape[0] <= MAX_DENSE else None
 
-    def scores(self, histories: Sequence[Rows]) -> Scores:
+    def scores(self, histories: Sequence[Rows], among: Rows | None = None) -> Scores:
         """float32 (n, n_items), never negative."""
+        if among is not None:
+            return np.stack([self._of_some(history[-RECENT:], among) for history in histories])
         n_items = self.vectors.shape[0]
         if not self.best:
             known = history_matrix(histories, n_items, self.decay)
@@ -104,12 +109,28 @@ class Nearness:
             recent = history[-RECENT:]
             if len(recent):
                 near = self._ties[recent] if self._ties is not None else self._near(recent)
-                weights = np.float32(self.decay) ** np.arange(len(recent), dtype=np.float32)[::-1, None]
-                found[row] = (near * weights).max(axis=0)
+                found[row] = (near * self._weights(recent)).max(axis=0)
         return found
+
+    def _of_some(self, history: Rows, among: Rows) -> NDArray[np.float32]:
+        """float32 (len(among),), from the vectors themselves: what one answer of the app needs."""
+        if not len(history):
+            return np.zeros(len(among), dtype=np.float32)
+        known, asked = self.vectors[history], rows_of(self.vectors, among)
+        if self.best:
+            return np.asarray((_dense(known @ asked.T) * self._weights(history)).max(axis=0))
+        return _dense(asked @ (known.T @ self._weights(history)[:, 0]))
+
+    def _weights(self, history: Rows) -> NDArray[np.float32]:
+        return np.float32(self.decay) ** np.arange(len(history), dtype=np.float32)[::-1, None]
 
     def _near(self, rows: Any) -> NDArray[np.float32]:
         return _dense(self.vectors[rows] @ self.vectors.T)
+
+
+def rows_of(vectors: Any, among: Rows | None) -> Any:
+    """The rows ``among``, which are different ones; all of them are not copied."""
+    return vectors if among is None or len(among) == vectors.shape[0] else vectors[among]
 
 
 def _dense(found: Any) -> NDArray[np.float32]:
@@ -123,9 +144,9 @@ class Prior:
 
     values: NDArray[np.float32]
 
-    def scores(self, histories: Sequence[Rows]) -> Scores:
+    def scores(self, histories: Sequence[Rows], among: Rows | None = None) -> Scores:
         """float32 (n, n_items)."""
-        return np.tile(self.values, (len(histories), 1))
+        return np.tile(self.values if among is None else self.values[among], (len(histories), 1))
 
 
 @dataclass(frozen=True)
@@ -135,26 +156,33 @@ class Again:
     again: NDArray[np.float32]
     decay: float
 
-    def scores(self, histories: Sequence[Rows]) -> Scores:
+    def scores(self, histories: Sequence[Rows], among: Rows | None = None) -> Scores:
         """float32 (n, n_items), 0 to 1."""
         found = np.zeros((len(histories), len(self.again)), dtype=np.float32)
         for row, history in enumerate(histories):
             weights = self.decay ** np.arange(len(history))[::-1]
             np.maximum.at(found[row], history, weights * self.again[history])
-        return found
+        return found if among is None else found[:, among]
 
 
 def fit_signals(
-    sequences: Sequence[Rows], items: Sequence[Item], content: NDArray[np.float32], *, ordered: bool = True
+    sequences: Sequence[Rows],
+    items: Sequence[Item],
+    content: NDArray[np.float32],
+    *,
+    ordered: bool = True,
+    factors: NDArray[np.float32] | None = None,
 ) -> list[Signal]:
     """All signals but the sequential one, from a fold's ``sequences`` and unit ``content`` (n_items, 384).
 
-    Without an order of time every item of a history weighs the same.
+    Without an order of time every item of a history weighs the same. ``factors`` (n_items, 128): those of
+    the same sequences, where they were fitted before.
     """
     n_items = len(items)
+    factors = fit_wals(owned_matrix(sequences, n_items)) if factors is None else factors
     fast, slow = (0.7, 0.9) if ordered else (1.0, 1.0)
     signals = [
-        Signal("wals", "cf", Wals(fit_wals(owned_matrix(sequences, n_items)))),
+        Signal("wals", "cf", Wals(factors)),
         Signal("knn", "cf", ItemTies(pairs.cosine_ties(sequences, n_items), slow)),
         Signal("walk", "graph", walk(sequences, n_items, fast)),
         Signal("popular", "popularity", Prior(pairs.n_buyers(sequences, n_items))),
@@ -177,7 +205,7 @@ def fit_signals(
             linear = pairs.linear_ties(sequences, n_items, ridge=ridge)
             signals.append(Signal(f"linear, ridge {ridge:.0f}", "cf", ItemTies(linear, fast)))
     if ordered:
-        after = follows(sequences, n_items, window=10, decay=0.7)
+        after = pairs.follows(sequences, n_items, window=10, decay=0.7)
         together = pairs.over_fame((after + 0.5 * after.T).tocsr(), sequences, 0.25)
         alike = lent(words, N_SMOOTH)
         alike_content = lent(content, N_SMOOTH)

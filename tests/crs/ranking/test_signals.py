@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from crs.cf import fold_in
-from crs.neighbours import follows
 from crs.ranking.blend import FLOOR, N_CANDIDATES, Blend, candidates_of, fit_blend, views
 from crs.ranking.data import Queries, Rows, history_matrix
-from crs.ranking.pairs import ItemTies, cosine_ties, linear_ties, nearest, over_fame
+from crs.ranking.pairs import ItemTies, cosine_ties, follows, linear_ties, nearest, over_fame
 from crs.ranking.signals import Again, Nearness, Prior, Signal, Walk, Wals, again_rate, fit_signals, walk
 from knowledge.types import Item
 from tests.conftest import WordEncoder

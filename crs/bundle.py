@@ -33,6 +33,7 @@ from crs.content import CONTENT_DIM, Encoder, TextEncoder, item_text
 from crs.fusion import mean_norm
 from crs.narrator.narrator_folder import missing_parts
 from crs.ranking.ranker import Ranker, fit_ranker, load_ranker, save_ranker
+from crs.ranking.replacing import replacement_rate
 from knowledge.errors import BundleError, InputError, NotFoundError
 from knowledge.store import Store
 from knowledge.types import SIGNALS, Signals
@@ -155,11 +156,7 @@ def build_bundle(
         shutil.copytree(store.path, folder / STORE)
         np.save(folder / FACTORS, factors.astype(np.float16), allow_pickle=False)
         np.save(folder / CONTENT, content.astype(np.float16), allow_pickle=False)
-        ranker = fit_ranker(
-            purchases(store), list(store.items.values()), content, factors,
-            use=signals, progress=_stage(progress, "ranker"),
-        )  # fmt: skip
-        save_ranker(folder / RANKER, ranker)
+        save_ranker(folder / RANKER, _fit_ranker(store, content, factors, signals, progress))
         (folder / SPLITS).write_text(json.dumps(split_users(store.user_ids)), encoding="utf-8")
         manifest: dict[str, Any] = {
             "schema": SCHEMA,
@@ -191,10 +188,7 @@ def install_narrator(bundle_path: str | Path, source: str | Path) -> Bundle:
 def install_ranker(bundle_path: str | Path, progress: Progress | None = None) -> Bundle:
     """Fit the bundle's ranker anew on its own purchases, content and factors; all other parts stay."""
     bundle = Bundle.open(bundle_path)
-    ranker = fit_ranker(
-        purchases(bundle.store), list(bundle.store.items.values()), bundle.item_content, bundle.item_factors,
-        use=bundle.signals, progress=_stage(progress, "ranker"),
-    )  # fmt: skip
+    ranker = _fit_ranker(bundle.store, bundle.item_content, bundle.item_factors, bundle.signals, progress)
     return derive_bundle(bundle.path, bundle.path, reads_factors=False, ranker=ranker)
 
 
@@ -266,6 +260,20 @@ def purchases(store: Store) -> list[NDArray[np.int64]]:
         )
         for user_id in store.user_ids
     ]
+
+
+def _fit_ranker(
+    store: Store,
+    content: NDArray[np.float32],
+    factors: NDArray[np.float32],
+    use: Signals,
+    progress: Progress | None,
+) -> Ranker:
+    rate = replacement_rate((store.history(user_id) for user_id in store.user_ids), store.items)
+    return fit_ranker(
+        purchases(store), list(store.items.values()), content, factors,
+        use=use, replaced=rate, progress=_stage(progress, "ranker"),
+    )  # fmt: skip
 
 
 def fingerprint(path: Path) -> str:

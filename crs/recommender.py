@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from crs.bundle import Bundle
 from crs.content import TextEncoder
+from crs.ranking.replacing import disappointed, kind_of, lift
 from crs.ranking.shortlist import Shortlist
 from crs.ranking.signals import Family, rows_of
 from knowledge.types import Constraints, Interaction, Item, Recommendation
@@ -40,6 +41,7 @@ class Recommender:
         self._ranker = bundle.ranker
         self._shortlist = Shortlist(bundle.ranker, bundle.item_content)
         self._told = {signal.name: TOLD[signal.family] for signal in bundle.ranker.signals}
+        self._kinds = np.array([kind_of(item) for item in self._items])
         self._consumable = bundle.ranker.again >= REBOUGHT_SHARE
         self._facets = _facets(self._items)
         self._prices = np.array([np.nan if item.price is None else item.price for item in self._items])
@@ -50,10 +52,12 @@ class Recommender:
         """At most ``k`` items that fit every constraint, best first; fewer where fewer fit.
 
         What the person owns is left out, unless people buy it again and again. Purchases that the store
-        does not list are passed over. ``shares`` name "cf", "together", "content", "popularity", "again".
+        does not list are passed over. ``shares`` name "cf", "together", "content", "popularity", "again" and
+        "replacement": of what disappointed, by another of its kind.
         """
         constraints = constraints or Constraints()
-        owned = [self._index[i.item_id] for i in history if i.item_id in self._index]
+        known = [purchase for purchase in history if purchase.item_id in self._index]
+        owned = [self._index[purchase.item_id] for purchase in known]
         liked = [self._index[item_id] for item_id in constraints.like_ids if item_id in self._index]
         allowed = self._allowed(constraints)
         allowed[[row for row in owned if not self._consumable[row]]] = False
@@ -65,6 +69,8 @@ class Recommender:
         # What the history holds is the measure of what is near to it, so it is scored as well.
         among = np.union1d(self._shortlist.rows(sequence, asked, allowed, k), sequence)
         parts = self._parts(sequence, asked, among)
+        if disappointed(known) and not len(asked):
+            parts["replacement"] += self._replacing(owned[-1], among, parts)
         scores = np.sum(list(parts.values()), axis=0)
         best = _best(scores, np.flatnonzero(allowed[among]), k)
         return [
@@ -80,7 +86,7 @@ class Recommender:
         self, sequence: NDArray[np.int64], asked: NDArray[np.float32], among: NDArray[np.int64]
     ) -> dict[str, NDArray[np.float32]]:
         """What each told signal adds to the score of the item rows ``among``, each float32 (len(among),)."""
-        parts = {told: np.zeros(len(among), dtype=np.float32) for told in dict.fromkeys(TOLD.values())}
+        parts = {told: np.zeros(len(among), dtype=np.float32) for told in (*TOLD.values(), "replacement")}
         for name, part in self._ranker.parts(sequence, among).items():
             parts[self._told[name]] += part
         if len(asked):
@@ -91,6 +97,13 @@ class Recommender:
             nearest = np.max([_scaled(each) for each in nearness.T], axis=0)
             parts["content"] += QUERY_WEIGHT * (float(np.ptp(history)) or 1.0) * nearest
         return parts
+
+    def _replacing(
+        self, bad: int, among: NDArray[np.int64], parts: Mapping[str, NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
+        """What items of the kind of the row ``bad`` gain for having to replace it, float32 (len(among),)."""
+        same = (self._kinds[among] == self._kinds[bad]) & (self._kinds[bad] != "")
+        return same * np.float32(lift(np.sum(list(parts.values()), axis=0), same, self._ranker.replaced))
 
     def _asked_for(self, liked: Sequence[int], words: str) -> NDArray[np.float32]:
         """Where in content space the wish points, float32 (n, 384): to each like, and to the words."""

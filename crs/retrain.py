@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -207,7 +207,7 @@ def _refitted(bundle: Bundle, pairs: set[tuple[str, str]], factors: NDArray[np.f
     sequences += [np.array(rows, dtype=np.int64) for rows in told.values()]
     items = list(store.items.values())
     signals = served_signals(sequences, items, bundle.item_content, factors, use=bundle.signals)
-    return Ranker(signals, bundle.ranker.blend)
+    return replace(bundle.ranker, signals=signals)
 
 
 def _tuned(

@@ -30,10 +30,14 @@ N_TUNED = 6000  # users whose last purchase the blend is learned from, at most
 
 @dataclass(frozen=True)
 class Ranker:
-    """Signals and their learned blend: a scorer of histories."""
+    """Signals and their learned blend: a scorer of histories.
+
+    ``replaced``: how often what disappointed is followed by another of its kind (`replacement_rate`).
+    """
 
     signals: list[Signal]
     blend: Blend
+    replaced: float = 0.0
 
     def scores(self, histories: Sequence[Rows], among: Rows | None = None) -> Scores:
         """float32 (n, n_items)."""
@@ -61,12 +65,13 @@ def fit_ranker(
     factors: NDArray[np.float32],
     *,
     use: Signals = "fused",
+    replaced: float = 0.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Ranker:
     """Fit the signals on ``sequences`` (item rows, oldest first), the blend on their last items, hidden.
 
     ``content`` unit rows (n_items, 384); ``factors`` (n_items, 128) fitted on the same sequences; ``use``:
-    which of the two the signals may read.
+    which of the two the signals may read; ``replaced`` as of `Ranker`.
     """
     told = progress or (lambda done, total: None)
     told(0, 3)
@@ -78,7 +83,7 @@ def fit_ranker(
     told(2, 3)
     signals = served_signals(sequences, items, content, factors, use=use)
     told(3, 3)
-    return Ranker(signals, blend)
+    return Ranker(signals, blend, replaced)
 
 
 def served_signals(
@@ -119,7 +124,10 @@ def _learned(signals: Sequence[Signal], queries: Queries) -> Blend:
 
 def save_ranker(path: Path, ranker: Ranker) -> None:
     """Write the ranker into one npz, all but the factors and content that its bundle has anyway."""
-    arrays: dict[str, NDArray[Any]] = {"blend": ranker.blend.weights}
+    arrays: dict[str, NDArray[Any]] = {
+        "blend": ranker.blend.weights,
+        "replaced": np.array(ranker.replaced),
+    }
     told = []
     for at, signal in enumerate(ranker.signals):
         scorer = signal.scorer
@@ -158,4 +166,5 @@ def load_ranker(path: Path, content: NDArray[np.float32], factors: NDArray[np.fl
             else:
                 scorer = Wals(factors)
             signals.append(Signal(made["name"], made["family"], scorer))
-        return Ranker(signals, Blend(tuple(signal.name for signal in signals), arrays["blend"]))
+        blend = Blend(tuple(signal.name for signal in signals), arrays["blend"])
+        return Ranker(signals, blend, float(arrays["replaced"]))

@@ -44,7 +44,7 @@ class Shortlist:
         if np.count_nonzero(allowed) <= FEW:
             return np.flatnonzero(allowed)
         size = max(k, PER_SIGNAL)
-        listed = [self._famous[allowed[self._famous]][:size]]
+        listed = [self._most_famous(allowed, size)]
         for links in self._links:
             reached = np.unique(links.ids[history[-RECENT:]])
             reached = reached[allowed[reached]]
@@ -59,6 +59,11 @@ class Shortlist:
             near[~allowed] = -np.inf
             listed.append(_top(near, everything, size))
         return np.unique(np.concatenate(listed))
+
+    def _most_famous(self, allowed: NDArray[np.bool_], k: int) -> Rows:
+        first = self._famous[: 50 * k]  # a wish that leaves fewer of them is looked up in all
+        found = first[allowed[first]]
+        return found[:k] if len(found) >= k else self._famous[allowed[self._famous]][:k]
 
 
 def _top(scores: NDArray[np.float32], rows: Rows, k: int) -> Rows:

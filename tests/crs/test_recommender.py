@@ -40,7 +40,7 @@ def test_a_cook_is_shown_kitchen_things_they_do_not_own(
 
 def test_shares_sum_to_one_and_name_the_signals(recommender: Recommender, cook: list[Interaction]) -> None:
     for each in recommender.recommend(cook, Constraints(words="blue"), k=40):
-        assert set(each.shares) == {"cf", "together", "content", "popularity", "again"}
+        assert set(each.shares) == {"cf", "together", "content", "popularity", "again", "replacement"}
         assert sum(each.shares.values()) == pytest.approx(1.0)
         assert min(each.shares.values()) >= 0.0
 
@@ -114,6 +114,28 @@ def test_the_bundles_signals_are_obeyed(
     found = Recommender(bundle, WordEncoder()).recommend(cook, k=5)
     assert all(each.shares[silent] == 0.0 for each in found)
     assert departments(found) == {"Kitchen"}
+
+
+def test_one_more_purchase_changes_the_list(recommender: Recommender, cook: list[Interaction]) -> None:
+    before = recommender.recommend(cook, k=5)
+    hose = Interaction("u00", "hose-red", cook[-1].timestamp + 1, 5.0)
+    after = recommender.recommend([*cook, hose], k=5)
+    assert [each.item for each in after] != [each.item for each in before]
+    assert "Garden" in departments(after)
+
+
+def test_what_disappointed_is_replaced(small_bundle: Bundle, cook: list[Interaction]) -> None:
+    bundle = replace(small_bundle)
+    vars(bundle)["ranker"] = replace(small_bundle.ranker, replaced=0.9)
+    recommender = Recommender(bundle, WordEncoder())
+    own = {i.item_id for i in cook}
+    bad = next(item for item in small_bundle.store.items if item not in own and item.startswith("whisk"))
+    found = {
+        stars: recommender.recommend([*cook, Interaction("u00", bad, 2_000_000_000, stars)], k=1)[0]
+        for stars in (1.0, 5.0)
+    }
+    assert found[1.0].item.kind == "whisk" and found[1.0].shares["replacement"] > 0
+    assert found[5.0].shares["replacement"] == 0
 
 
 def test_unknown_purchases_are_passed_over(recommender: Recommender, cook: list[Interaction]) -> None:

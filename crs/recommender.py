@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from crs.bundle import Bundle
 from crs.content import TextEncoder
-from crs.ranking.replacing import disappointed, kind_of, lift
+from crs.ranking.kinds import kind_of
+from crs.ranking.replacing import disappointed, lift
 from crs.ranking.shortlist import Shortlist
 from crs.ranking.signals import Family, rows_of
 from knowledge.types import Constraints, Interaction, Item, Recommendation

@@ -7,15 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from crs.ranking.kinds import kind_of
 from knowledge.types import Interaction, Item
 
 DISAPPOINTING = 2.0  # stars, at most
 _DOUBT = 20  # histories without a replacement that are added to those counted
-
-
-def kind_of(item: Item) -> str:
-    """What the product is, as listed or as its title tells; "" where neither does."""
-    return (item.kind or item.noun).lower()
 
 
 def disappointed(history: Sequence[Interaction]) -> bool:

@@ -14,6 +14,7 @@ from crs.cf import fit_wals, fold_in, gram
 from crs.content import item_text
 from crs.ranking import pairs
 from crs.ranking.data import Rows, history_matrix, owned_matrix
+from crs.ranking.kinds import kind_ties
 from crs.ranking.pairs import ItemTies, Scores
 from knowledge.types import Item
 
@@ -223,6 +224,13 @@ def fit_signals(
             ),
             Signal("recent", "popularity", Prior(ends)),
         ]
+        near = kind_ties(sequences, items, back=0.5, power=0.25)
+        next_kinds = kind_ties(sequences, items, back=0.0, power=0.0)
+        if near is not None and next_kinds is not None:
+            signals += [
+                Signal("kinds together", "neighbours", ItemTies(near, fast)),
+                Signal("next kinds", "neighbours", ItemTies(next_kinds, fast, 2)),
+            ]
     return signals
 
 

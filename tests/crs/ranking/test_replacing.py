@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crs.ranking.replacing import disappointed, kind_of, lift, replacement_rate
+from crs.ranking.kinds import kind_of, kind_ties
+from crs.ranking.replacing import disappointed, lift, replacement_rate
 from knowledge.types import Interaction, Item
 
 ITEMS = {
@@ -42,3 +43,14 @@ def test_the_lift_gives_the_chosen_the_rate() -> None:
     assert raised[chosen].sum() / raised.sum() == pytest.approx(0.6, abs=1e-5)
     assert lift(scores, chosen, 0.1) == 0.0  # likelier already
     assert lift(scores, ~chosen | chosen, 0.6) == 0.0 and lift(scores, chosen, 0.0) == 0.0
+
+
+def test_ties_of_kinds_are_lent_to_their_items() -> None:
+    items = [Item(str(row), "thing", kind=kind) for row, kind in enumerate(("pen", "pen", "ink", None))]
+    sequences = [np.array(rows) for rows in ([0, 2], [0, 3], [1, 2])]
+    ties = kind_ties(sequences, items, back=0.5, power=0.0)
+    assert ties is not None
+    # Three pens were bought: ink twice after a pen, 2 / 4; of the pens, one has three of five buyers.
+    assert ties.toarray()[0] == pytest.approx([0, 0, 2 / 4, 0])
+    assert ties.toarray()[2] == pytest.approx([0.5 * 2 / 3 * 3 / 5, 0.5 * 2 / 3 * 2 / 5, 0, 0])
+    assert not ties.toarray()[3].any() and kind_ties(sequences, items[3:] * 4, back=0.5, power=0.0) is None

@@ -67,8 +67,10 @@ class Recommender:
             return []
         sequence = np.array([*owned, *liked], dtype=np.int64)  # what is liked counts as the latest purchase
         asked = self._asked_for(liked, constraints.words)
-        # What the history holds is the measure of what is near to it, so it is scored as well.
-        among = np.union1d(self._shortlist.rows(sequence, asked, allowed, k), sequence)
+        chosen = np.zeros(len(self._items), dtype=bool)
+        chosen[self._shortlist.rows(sequence, asked, allowed, k)] = True
+        chosen[sequence] = True  # what the history holds is the measure of what is near to it
+        among = np.flatnonzero(chosen)
         parts = self._parts(sequence, asked, among)
         if disappointed(known) and not len(asked):
             parts["replacement"] += self._replacing(owned[-1], among, parts)
@@ -104,7 +106,8 @@ class Recommender:
     ) -> NDArray[np.float32]:
         """What items of the kind of the row ``bad`` gain for having to replace it, float32 (len(among),)."""
         same = (self._kinds[among] == self._kinds[bad]) & (self._kinds[bad] != "")
-        return same * np.float32(lift(np.sum(list(parts.values()), axis=0), same, self._ranker.replaced))
+        gain = lift(np.sum(list(parts.values()), axis=0), same, self._ranker.replaced)
+        return np.where(same, np.float32(gain), np.float32(0.0))
 
     def _asked_for(self, liked: Sequence[int], words: str) -> NDArray[np.float32]:
         """Where in content space the wish points, float32 (n, 384): to each like, and to the words."""

@@ -108,7 +108,7 @@ def _seen(
     if among is None:
         owned = owned_matrix(histories, found[0].shape[1]).toarray() > 0
     else:
-        owned = np.stack([np.isin(among, history) for history in histories])
+        owned = np.stack([np.isin(among, history, kind="table") for history in histories])
     seen = []
     for signal, each in zip(signals, found, strict=True):
         repeat = signal.family == "repeat"

@@ -145,7 +145,7 @@ def save_ranker(path: Path, ranker: Ranker) -> None:
             arrays[f"{at}/values"] = scorer.again
             made |= {"decay": scorer.decay}
         told.append(made)
-    np.savez_compressed(path, signals=np.array(json.dumps(told)), **arrays)
+    np.savez_compressed(path, allow_pickle=False, signals=np.array(json.dumps(told)), **arrays)
 
 
 def load_ranker(path: Path, content: NDArray[np.float32], factors: NDArray[np.float32]) -> Ranker:

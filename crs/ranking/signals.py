@@ -14,7 +14,7 @@ from crs.cf import fit_wals, fold_in, gram
 from crs.content import item_text
 from crs.ranking import pairs
 from crs.ranking.data import Rows, history_matrix, owned_matrix
-from crs.ranking.kinds import kind_ties
+from crs.ranking.kinds import kind_of, kind_ties
 from crs.ranking.pairs import ItemTies, Scores
 from knowledge.types import Item
 
@@ -24,6 +24,7 @@ Family = Literal["cf", "neighbours", "graph", "sequence", "content", "popularity
 N_SMOOTH = 10  # nearest items in content that lend an item their ties
 MAX_DENSE = 12_000  # items up to which item-item matrices may be dense (600 MB each)
 THICK = 50  # buyers an item has in the mean from which the walk is cheaper as one matrix
+ALIKE = 5.0  # buyers of its kind that are added to an item's own when its repeats are judged
 RECENT = 50  # items of a long history that one-by-one comparisons look at
 
 
@@ -181,6 +182,7 @@ def fit_signals(
     """
     n_items = len(items)
     factors = fit_wals(owned_matrix(sequences, n_items)) if factors is None else factors
+    kinds = [kind_of(item) for item in items]
     fast, slow = (0.7, 0.9) if ordered else (1.0, 1.0)
     signals = [
         Signal("wals", "cf", Wals(factors)),
@@ -198,7 +200,7 @@ def fit_signals(
     signals += [
         Signal("owned", "repeat", Again(np.ones(n_items, np.float32), 1.0)),
         Signal("bought lately", "repeat", Again(np.ones(n_items, np.float32), fast)),
-        Signal("bought again", "repeat", Again(again_rate(sequences, n_items), 1.0)),
+        Signal("bought again", "repeat", Again(again_rate(sequences, n_items, kinds), 1.0)),
     ]
     if n_items <= MAX_DENSE:
         # The more is known of every item, the more ridge pays; the blend sees which of the two does.
@@ -272,10 +274,21 @@ def lent(vectors: Any, k: int) -> Any:
     return (eye(near.shape[0], dtype=np.float32) + diags(1.0 / total) @ near).tocsr().astype(np.float32)
 
 
-def again_rate(sequences: Sequence[Rows], n_items: int) -> NDArray[np.float32]:
-    """Share of an item's buyers who bought it more than once, with one more buyer of the mean kind."""
+def again_rate(
+    sequences: Sequence[Rows], n_items: int, kinds: Sequence[str] | None = None
+) -> NDArray[np.float32]:
+    """Share of an item's buyers who bought it more than once, with one more buyer of the mean kind.
+
+    Where ``kinds`` (n_items,) tell what it is, with `ALIKE` more of its own kind: ink is bought again.
+    """
     counts = history_matrix(sequences, n_items)
     buyers = np.asarray((counts > 0).sum(axis=0)).ravel()
     again = np.asarray((counts > 1).sum(axis=0)).ravel()
     mean = again.sum() / max(buyers.sum(), 1)
-    return np.asarray((again + mean) / (buyers + 1.0), dtype=np.float32)
+    expected, weight = np.full(n_items, mean), np.ones(n_items)
+    if kinds is not None:
+        names, kind = np.unique(kinds, return_inverse=True)
+        of_kind = (np.bincount(kind, again) + ALIKE * mean) / (np.bincount(kind, buyers) + ALIKE)
+        told = names[kind] != ""
+        expected[told], weight[told] = of_kind[kind[told]], ALIKE
+    return np.asarray((again + weight * expected) / (buyers + weight), dtype=np.float32)

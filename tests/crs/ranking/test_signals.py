@@ -100,6 +100,12 @@ def test_what_is_bought_again() -> None:
     assert scores[0] == pytest.approx([rate[0], 0.5 * rate[1], 0, 0])
 
 
+def test_what_is_of_a_kind_is_bought_again_alike() -> None:
+    rate = again_rate(SEQUENCES, 4, ["ink", "ink", "", "desk"])
+    ink = (1 + 5 / 8) / (5 + 5)  # one of five pairs, and five more of the mean
+    assert rate == pytest.approx([5 * ink / 7, (1 + 5 * ink) / 8, (1 / 8) / 3, 5 * (5 / 8 / 6) / 6])
+
+
 def test_views_are_shares_of_the_best() -> None:
     share, logarithm = views(np.array([[0, 1, 4], [0, 0, 0], [-2, -1, -2]], np.float32))
     assert share.tolist() == [[0, 0.25, 1], [0, 0, 0], [0, 1, 0]]

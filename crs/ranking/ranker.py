@@ -20,7 +20,18 @@ from crs.ranking.blend import Blend, candidates_of, even_blend, fit_blend
 from crs.ranking.data import Queries, Rows, owned_matrix
 from crs.ranking.links import Links, links_of
 from crs.ranking.pairs import ItemTies, Scores
-from crs.ranking.signals import Again, Nearness, Prior, Scorer, Signal, Walk, Wals, fit_signals
+from crs.ranking.signals import (
+    Again,
+    Alike,
+    Nearness,
+    Prior,
+    Scorer,
+    Signal,
+    Walk,
+    Wals,
+    alike_items,
+    fit_signals,
+)
 from crs.ranking.splits import last_hidden
 from knowledge.types import Item, Signals
 
@@ -77,13 +88,28 @@ def fit_ranker(
     told(0, 3)
     fold = last_hidden(sequences, at_most=N_TUNED)
     early = fit_wals(owned_matrix(fold.sequences, len(items)))
-    tuned = served_signals(fold.sequences, items, content, early, use=use)
+    listings = Listings.of(items, content)
+    tuned = served_signals(fold.sequences, items, content, early, use=use, listings=listings)
     told(1, 3)
     blend = _learned(tuned, fold.queries)
     told(2, 3)
-    signals = served_signals(sequences, items, content, factors, use=use)
+    signals = served_signals(sequences, items, content, factors, use=use, listings=listings)
     told(3, 3)
     return Ranker(signals, blend, replaced)
+
+
+@dataclass(frozen=True)
+class Listings:
+    """What does not change with who bought what: which items are ``alike``, and links by their words."""
+
+    alike: Alike
+    links: Links
+
+    @classmethod
+    def of(cls, items: Sequence[Item], content: NDArray[np.float32]) -> Listings:
+        """From the items and their unit ``content`` (n_items, 384)."""
+        alike = alike_items(items, content)
+        return cls(alike, links_of(Nearness(alike.words, 1.0), len(items)))
 
 
 def served_signals(
@@ -93,10 +119,18 @@ def served_signals(
     factors: NDArray[np.float32],
     *,
     use: Signals = "fused",
+    listings: Listings | None = None,
 ) -> list[Signal]:
     """The signals of `fit_signals`, ties cut to the strongest."""
-    fitted = fit_signals(sequences, items, content, factors=factors)
-    return [replace(each, scorer=_cut(each.scorer, content)) for each in fitted if _reads(each, use)]
+    listings = listings or Listings.of(items, content)
+
+    def cut(scorer: Scorer) -> Scorer:
+        if isinstance(scorer, Nearness) and scorer.vectors is listings.alike.words:
+            return replace(listings.links, decay=scorer.decay, best=scorer.best)
+        return links_of(scorer, len(items)) if isinstance(scorer, ItemTies | Walk) else scorer
+
+    fitted = fit_signals(sequences, items, content, factors=factors, alike=listings.alike)
+    return [replace(each, scorer=cut(each.scorer)) for each in fitted if _reads(each, use)]
 
 
 def _reads(signal: Signal, use: Signals) -> bool:
@@ -104,14 +138,6 @@ def _reads(signal: Signal, use: Signals) -> bool:
     if use == "content":
         return signal.family in ("content", "popularity", "repeat")
     return use == "fused" or (signal.family != "content" and not signal.name.startswith(LENT))
-
-
-def _cut(scorer: Scorer, content: NDArray[np.float32]) -> Scorer:
-    if isinstance(scorer, Nearness) and scorer.vectors is content:
-        return scorer
-    if isinstance(scorer, ItemTies | Walk | Nearness):
-        return links_of(scorer, len(content))
-    return scorer
 
 
 def _learned(signals: Sequence[Signal], queries: Queries) -> Blend:

@@ -167,6 +167,24 @@ class Again:
         return found if among is None else found[:, among]
 
 
+@dataclass(frozen=True)
+class Alike:
+    """What listings say of one another, whoever bought them, all CSR.
+
+    ``words`` unit rows as of `title_words`; ``by_words`` and ``by_content`` as of `lent`.
+    """
+
+    words: Any
+    by_words: Any
+    by_content: Any
+
+
+def alike_items(items: Sequence[Item], content: NDArray[np.float32]) -> Alike:
+    """Which items are alike in words and in unit ``content`` (n_items, 384)."""
+    words = title_words(items)
+    return Alike(words, lent(words, N_SMOOTH), lent(content, N_SMOOTH))
+
+
 def fit_signals(
     sequences: Sequence[Rows],
     items: Sequence[Item],
@@ -174,11 +192,12 @@ def fit_signals(
     *,
     ordered: bool = True,
     factors: NDArray[np.float32] | None = None,
+    alike: Alike | None = None,
 ) -> list[Signal]:
     """All signals but the sequential one, from a fold's ``sequences`` and unit ``content`` (n_items, 384).
 
-    Without an order of time every item of a history weighs the same. ``factors`` (n_items, 128): those of
-    the same sequences, where they were fitted before.
+    Without an order of time every item of a history weighs the same. ``factors`` (n_items, 128) of the same
+    sequences and what is ``alike`` in the same items, where they are at hand.
     """
     n_items = len(items)
     factors = fit_wals(owned_matrix(sequences, n_items)) if factors is None else factors
@@ -192,10 +211,10 @@ def fit_signals(
         Signal("content", "content", Nearness(content, fast)),
         Signal("content nearest", "content", Nearness(content, slow, best=True)),
     ]
-    words = title_words(items)
+    alike = alike or alike_items(items, content)
     signals += [
-        Signal("words", "content", Nearness(words, fast)),
-        Signal("words nearest", "content", Nearness(words, slow, best=True)),
+        Signal("words", "content", Nearness(alike.words, fast)),
+        Signal("words nearest", "content", Nearness(alike.words, slow, best=True)),
     ]
     signals += [
         Signal("owned", "repeat", Again(np.ones(n_items, np.float32), 1.0)),
@@ -210,19 +229,20 @@ def fit_signals(
     if ordered:
         after = pairs.follows(sequences, n_items, window=10, decay=0.7)
         together = pairs.over_fame((after + 0.5 * after.T).tocsr(), sequences, 0.25)
-        alike = lent(words, N_SMOOTH)
-        alike_content = lent(content, N_SMOOTH)
+        by_words, by_content = alike.by_words, alike.by_content
         ends = np.bincount([s[-1] for s in sequences if len(s)], minlength=n_items).astype(np.float32)
         signals += [
             Signal("together", "neighbours", ItemTies(together, fast)),
             Signal("next", "neighbours", ItemTies(pairs.over_fame(after, sequences, 0.25), fast, 2)),
             Signal(
-                "together of alike words", "neighbours", ItemTies((alike @ together @ alike.T).tocsr(), fast)
+                "together of alike words",
+                "neighbours",
+                ItemTies((by_words @ together @ by_words.T).tocsr(), fast),
             ),
             Signal(
                 "together of alike content",
                 "neighbours",
-                ItemTies((alike_content @ together @ alike_content.T).tocsr(), fast),
+                ItemTies((by_content @ together @ by_content.T).tocsr(), fast),
             ),
             Signal("recent", "popularity", Prior(ends)),
         ]

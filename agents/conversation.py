@@ -36,7 +36,8 @@ class Assistant:
     def __init__(self, shop: Shop, checkpointer: BaseCheckpointSaver[Any] | None = None) -> None:
         """``checkpointer`` keeps conversations (checkpoints.py); without one they end with the process."""
         self.shop = shop
-        self._graph = _build_graph(Steps(shop), checkpointer)
+        self.steps = Steps(shop)
+        self._graph = _build_graph(self.steps, checkpointer)
         self._answering: set[str] = set()
         self._lock = threading.Lock()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
+from agents.critique import merge
 from agents.language import any_of, word_set
 from agents.lexicon import Field, Found, Lexicon
 from agents.plan import Wishes
@@ -18,15 +19,39 @@ _LIST_TAIL = re.compile(r",?\s*(?:and|or|nor|no|not)\s+(?:any\s+)?$|,\s*$")
 _FREE_OF = re.compile(r"\b([^\W\d_]+)[- ]free\b")
 _POSITIVE_ONLY = re.compile(r"\bnothing (?:but|other than)\b|\bonly\b")
 _EMPTY_WORDS = STOPWORDS | word_set("asking")
+_LEAVING_OUT = ("without", "w/o")
+_MATERIALS, _LOOSE = word_set("materials"), word_set("loose_departments")
+_DEPARTMENT_WORD = re.compile(r"\s*(?:department|section|aisle|category|range)\b")
+_THINGS = re.compile(
+    r"\s*(?:stuff|things?|gear|gadgets?|items?|products?|essentials|decor|goods|equipment|accessories|"
+    r"department|section|aisle|category|range)\b"
+)
+_FOR = re.compile(r"\b(?:for|in|from) (?:the |our |my |your )?$")
+# The message takes something back: what comes after holds.
+_TAKEN_BACK = re.compile(
+    r"(?:\b(?:no,? wait|wait,? no|scratch that|actually|or rather|i mean|on second thoughts?|correction|"
+    r"sorry|never ?mind|make (?:it|that))\b[,:]?)"
+)
 
 
 def parse_constraints(text: str, lexicon: Lexicon) -> Wishes:
-    """Wishes of a text in normal form (`Lexicon.correct`); nothing found gives an empty `Wishes`."""
+    """Wishes of a text in normal form (`Lexicon.correct`); nothing found gives an empty `Wishes`.
+
+    Where a message takes something back ("blue, no wait, red"), its latest word on a facet holds.
+    """
+    wishes = Wishes()
+    for number, part in enumerate(_TAKEN_BACK.split(text)):
+        new = _parse(part, lexicon)
+        wishes = merge(wishes, new) if number else new
+    return wishes
+
+
+def _parse(text: str, lexicon: Lexicon) -> Wishes:
     price = parse_price(text)
     rest = price.rest
     found = lexicon.find(rest)
     scopes = _negated(rest, found)
-    found = _without_loose_departments(found, scopes)
+    found = _without_loose_departments(rest, found, scopes)
     wanted: dict[Field, list[str]] = defaultdict(list)
     unwanted: dict[Field, list[str]] = defaultdict(list)
     for hit in found:
@@ -52,11 +77,21 @@ def parse_constraints(text: str, lexicon: Lexicon) -> Wishes:
     )
 
 
-def _without_loose_departments(found: list[Found], scopes: list[tuple[int, int]]) -> list[Found]:
+def _without_loose_departments(
+    text: str, found: list[Found], scopes: list[tuple[int, int]]
+) -> list[Found]:
     """A "tent for the garden" need not be a garden product: beside a kind, "garden" is only a word."""
-    if not any(hit.field == "kind" and not _inside(hit.start, scopes) for hit in found):
-        return found
-    return [hit for hit in found if hit.field != "department" or not hit.is_short]
+    has_kind = any(hit.field == "kind" and not _inside(hit.start, scopes) for hit in found)
+
+    def is_meant(hit: Found) -> bool:
+        if hit.field != "department" or _DEPARTMENT_WORD.match(text, hit.end):
+            return True
+        if has_kind:
+            return _inside(hit.start, scopes)
+        is_loose = hit.name in _LOOSE
+        return not is_loose or bool(_THINGS.match(text, hit.end) or _FOR.search(text[: hit.start]))
+
+    return [hit for hit in found if is_meant(hit)]
 
 
 def _negated(text: str, found: list[Found]) -> list[tuple[int, int]]:
@@ -91,16 +126,20 @@ def _avoided(
     text: str, found: list[Found], scopes: list[tuple[int, int]], lexicon: Lexicon
 ) -> tuple[str, ...]:
     """Words a listing must not contain: those under a negation that the listings use ("no plastic")."""
-    avoided = [match[1] for match in _FREE_OF.finditer(text)]
+    avoided = [match[1] for match in _FREE_OF.finditer(text) if match[1] in lexicon.listing_words]
     covered = [(hit.start, hit.end) for hit in found]
     for start, end in scopes:
         negator = _NEGATOR.match(text, start)
         assert negator is not None  # a scope begins at its negator
-        for match in WORD.finditer(text, negator.end(), end):
-            word = match.group()
-            is_listed = word in lexicon.listing_words and not _inside(match.start(), covered)
-            if is_listed and _is_content(word):
-                avoided.append(word)
+        named = [
+            match.group()
+            for match in WORD.finditer(text, negator.end(), end)
+            if match.group() in lexicon.listing_words
+            and not _inside(match.start(), covered)
+            and _is_content(match.group())
+        ]
+        is_direct = negator.group() in _LEAVING_OUT or (negator.group() in ("no", "nothing") and len(named) == 1)
+        avoided += [word for word in named if is_direct or word in _MATERIALS]
     return tuple(dict.fromkeys(avoided))
 
 

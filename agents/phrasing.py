@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from agents.plan import Facet, Wishes
 from agents.render import short_title
-from knowledge.types import Item
+from knowledge.types import Interaction, Item
 
 _SIGNALS = {
     "cf": "what people with purchases like yours went on to buy",
@@ -154,6 +154,23 @@ def not_bought(rng: random.Random) -> str:
     return rng.choice(
         ("I can't find that among your purchases.", "I see nothing like that in what you bought.")
     ) + " Which one do you mean?"
+
+
+def quoted(sentence: str, review: Interaction | None) -> str:
+    """A sentence in its own words, and whose they are."""
+    said = f"\u201c{sentence.rstrip('.')}\u201d."
+    if review is None:
+        return f"the listing says {said}"
+    stars = f" who gave it {review.rating:g} of 5 stars" if review.rating is not None else ""
+    return f"a buyer{stars} wrote {said}"
+
+
+def not_listed() -> str:
+    return "the listing doesn't say, and no review speaks of it."
+
+
+def nothing_to_compare() -> str:
+    return "I need two or three products to compare: ask for some first, or name them."
 
 
 def not_found() -> str:

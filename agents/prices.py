@@ -33,7 +33,7 @@ def _amount(name: str) -> str:
 _A, _B = _amount("a"), _amount("b")
 _ABOUT = (
     r"(?:around|about|roughly|approx(?:imately)?|approx\.|circa|near(?:ly)?|somewhere (?:around|near)|~|"
-    r"close to)"
+    r"close to|in the (?:region|neighbou?rhood|vicinity|range|area|ballpark) of|(?:maybe|say|like|approx) (?=\$?\d))"
 )
 _FILLER = rf"(?:\s+(?:of|is|at|to|only|just|like|{_ABOUT}|a|the))*\s*[:=]?\s*"
 _NO = (
@@ -63,13 +63,16 @@ _OR_SO = r"-?\s*(?:ish\b|or so\b|or thereabouts|give or take|range\b)"
 _Meaning = Literal["range", "max", "min", "around", "bare"]
 # The first meaning that fits is taken, so the more specific ones stand first.
 _MEANINGS: tuple[tuple[_Meaning, str], ...] = (
-    ("range", rf"(?:between|from)\s+{_A}\s*(?:and|to|through|-|–)\s*{_B}"),
-    ("range", rf"{_A}\s*(?:-|–|to)\s*{_B}"),
+    ("range", rf"(?:between|from)\s+{_A}\s*(?:and|to|through|until|till?|-|–|—)\s*{_B}"),
+    ("range", rf"(?:more than|over|above|at least|min(?:imum)?|>)\s*{_A}\s*(?:,|and|but)*\s*"
+     rf"(?:less than|under|below|at most|max(?:imum)?|not (?:more than|over)|up to|<)\s*{_B}"),
+    ("range", rf"{_A}\s*(?:-|–|—|to|until|till?|or)\s*{_B}"),
     ("max", rf"\b{_NO}\b[^.,;\d$]{{0,24}}?\b{_MORE_THAN}{_FILLER}{_A}"),
     ("min", rf"\b{_NO} (?:less than|under|below|cheaper than){_FILLER}{_A}"),
     ("min", rf"{_A}\s*{_OR_MORE}"),
     ("max", rf"{_A}\s*{_OR_LESS}"),
     ("around", rf"{_A}\s*{_OR_SO}"),
+    ("around", rf"(?<!\w)(?:spend|pay(?:ing)?|spending|budget(?: is| of)?)\s+{_ABOUT}\s*(?:the )?{_A}"),
     ("min", rf"(?<!\w)at least{_FILLER}{_A}"),
     ("max", rf"(?<!\w){_AT_MOST}{_FILLER}{_A}"),
     ("min", rf"(?<!\w)(?:{_AT_LEAST}|{_MORE_THAN}){_FILLER}{_A}"),

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from agents import phrasing
+from agents import comparison, phrasing
 from agents.catalogue import Catalogue
 from agents.chips import chips_for
 from agents.critique import merge, refine, relax
@@ -21,7 +21,8 @@ from agents.events import Answer, Card, Cards, Done, Event, Understood, Waiting
 from agents.filters import Filters
 from agents.lexicon import Lexicon
 from agents.plan import Facet, Plan, Stated, Wishes, wishes_from_json
-from agents.references import InSight, choose, resolve
+from agents.questions import find_answers
+from agents.references import InSight, choose, resolve, resolve_several
 from agents.render import plain
 from agents.speech import Speech
 from agents.state import Conversation, Turn
@@ -41,7 +42,7 @@ N_LIKED = 3  # purchases that "like my pens" follows
 LIKED_FROM = 4  # stars of something stated
 ENOUGH_LIKE = 0.25  # cosine between what was stated and the product that stands for it
 _RELAXABLE: tuple[Facet, ...] = ("price", "color", "brand", "kind", "department", "words")
-_ABOUT_AN_ITEM = frozenset({"why_this", "pitch", "pick_item"})
+_ABOUT_AN_ITEM = frozenset({"why_this", "pitch", "pick_item", "ask"})
 _FINDING = frozenset({"recommend", "critique", "introduce"})
 
 
@@ -64,7 +65,8 @@ class Steps:
         else:
             wishes = wishes_from_json(conversation["wishes"])
             searching = bool(conversation["shown"]) or bool(wishes)
-            situation = Situation(searching, wishes.constraints)
+            in_sight = bool(conversation["shown"] or conversation["focus"])
+            situation = Situation(searching, wishes.constraints, in_sight)
             turn.plan = self._answer_to_question(conversation, turn) or self.understanding.plan(
                 turn.message, situation
             )
@@ -76,7 +78,11 @@ class Steps:
         for stated in turn.plan.stated:
             self._note(stated, conversation, turn)
         turn.person = self._person(conversation, turn.stated)
-        if turn.plan.reference is not None and turn.plan.target_id is None:
+        if turn.plan.intent == "compare" and turn.plan.reference is not None:
+            sight = self._sight(conversation, turn.person)
+            compared = resolve_several(turn.plan.reference, sight, self.catalogue, comparison.MOST)
+            turn.plan = replace(turn.plan, compared=tuple(compared))
+        elif turn.plan.reference is not None and turn.plan.target_id is None:
             self._resolve(conversation, turn, turn.person)
         emit(Understood(turn.plan))
 
@@ -96,6 +102,11 @@ class Steps:
                 shares = _shares_of(plan.target_id, conversation)
                 item = self.shop.items[plan.target_id]
                 turn.recommendations = [Recommendation(item, 0.0, shares)]
+            elif plan.compared:
+                shares = {i: _shares_of(i, conversation) for i in plan.compared}
+                turn.recommendations = [
+                    Recommendation(self.shop.items[i], 0.0, shares[i]) for i in plan.compared
+                ]
             elif turn.asks:
                 turn.recommendations = [Recommendation(self.shop.items[i], 0.0, {}) for i in plan.candidates]
         turn.plan = plan
@@ -110,6 +121,8 @@ class Steps:
         speech = Speech(emit, self.shop.items, turn.person.history, target)
         opening, in_the_way = self._opening(turn, rng)
         speech.say(opening)
+        if plan.intent == "ask" and target is not None and not turn.asks:
+            self._answer_from_listing(turn, speech, target)
         if self._can_tell(turn):
             for task in plan.tasks:
                 if not turn.stop.is_set():
@@ -279,6 +292,22 @@ class Steps:
 
     # narrate
 
+    def _answer_from_listing(self, turn: Turn, speech: Speech, target: Item) -> None:
+        """Quote what the listing or a review says of what was asked."""
+        question = self.lexicon.correct(turn.message)
+        bought = self.shop.purchases_of(target.item_id)
+        speech.answer([phrasing.quoted(quote.sentence, quote.review) for quote in
+                       find_answers(question, target, bought, self.shop.encoder)] or [phrasing.not_listed()])
+
+    def _compare(self, turn: Turn) -> str:
+        """The table of the products to compare, and the line above it."""
+        items = [self.shop.items[item_id] for item_id in turn.plan.compared]
+        if len(items) < 2:
+            return phrasing.nothing_to_compare()
+        bought = {item.item_id: self.shop.purchases_of(item.item_id) for item in items}
+        turn.table = comparison.compare(items, bought.__getitem__)
+        return comparison.in_words(items, bought.__getitem__)
+
     def _can_tell(self, turn: Turn) -> bool:
         """Whether the narrator has something true to tell: a target where one is needed, else a history."""
         assert turn.person is not None
@@ -312,6 +341,8 @@ class Steps:
             return (phrasing.not_bought(rng) if n_purchases else phrasing.no_history()), []
         if plan.intent in _ABOUT_AN_ITEM and plan.target_id is None:
             return phrasing.not_found(), []
+        if plan.intent == "compare":
+            return self._compare(turn), []
         if plan.intent == "about_me":
             return ("" if n_purchases else phrasing.no_history()), []
         sentences: Mapping[str, Callable[[], str]] = {
@@ -348,6 +379,7 @@ class Steps:
             bundle=self.shop.bundle.version,
             stopped=turn.stop.is_set(),
             created_s=time.time(),
+            table=turn.table,
         )
 
 

@@ -21,6 +21,7 @@ from agents.language import any_of, patterns
 from agents.lexicon import Lexicon
 from agents.parse_constraints import parse_constraints
 from agents.plan import INTENTS, Change, Facet, Intent, Plan, Reference, Style, Wishes
+from agents.references import pointed_at
 from agents.words import words
 from knowledge.types import Constraints
 
@@ -31,15 +32,19 @@ N_NEAREST = 2  # examples an intent is judged by
 CUE_BONUS = 0.35
 WISH_BONUS = 0.12  # a price, a brand, a kind: someone wants something
 LEAST_SCORE = 0.34  # below it nothing was understood
+NOTHING_SHOWN = 0.25  # taken from what is said about products where none is in sight and none is named
 
 _CHANGES = cast("list[tuple[Change, re.Pattern[str]]]", patterns("changes"))
 _RELAX = re.compile(
-    r"\b(?:(?:forget|drop|ignore|lift|remove|never ?mind|scrap|without|relax)(?: about)?(?: the| my| that)?|"
+    r"\b(?:(?:forget|drop|ignore|lift|remove|never ?mind|scrap|without|relax|no|lose|ditch)(?: about)?(?: the| my| that)?|"
     r"any|whatever) "
     r"(?P<facet>budget|price(?: limit)?|limit|brand|color|department|kind|wording|rest)\b|"
     r"\b(?P<after>brand|price|color|budget) (?:doesnt|does not|isnt|dont|is not) (?:really )?(?:matter|"
-    r"important|care)\b|(?P<money>\bmoney (?:is )?no object\b)"
+    r"important|care)\b|(?P<money>\b(?:money|price|cost) (?:is )?no object\b)"
 )
+_MASKS = {"kind": "product", "brand": "that brand"}
+_LETTING_GO = re.compile(r"\b(?:forget|drop|lose|ditch|scrap|remove|never ?mind)(?: about)?(?: the| that)? $")
+_IS_NAME = re.compile(r" (?:one|ones|\w+ (?:one|ones))\b")
 _FACETS: Mapping[str, Facet] = {
     "budget": "price", "price": "price", "price limit": "price", "limit": "price", "brand": "brand",
     "color": "color", "department": "department", "kind": "kind", "wording": "words", "rest": "words",
@@ -50,6 +55,8 @@ _LIKE = re.compile(
     r" that (?:is|costs?)\b)"
 )
 _OWNED = re.compile(r"\b(?:my|i (?:already )?(?:bought|own|owned|got|have|ordered|purchased|had))\b")
+_SENTENCE_END = re.compile(r"[.!?;\n]+\s+")
+_POINTING_AT = re.compile(r"\b(?:my|one|ones|first|second|third|two|three)\b")
 _FIVE_WORDS, _LONG = re.compile(any_of("five_words")), re.compile(any_of("long"))
 
 
@@ -59,6 +66,7 @@ class Situation:
 
     searching: bool = False
     constraints: Constraints = Constraints()
+    in_sight: bool = False  # products are shown or talked about
 
 
 class Understanding:
@@ -70,7 +78,7 @@ class Understanding:
         self._cues = {intent: [re.compile(cue) for cue in phrases[intent]["cues"]] for intent in INTENTS}
         examples = [(intent, text) for intent in INTENTS for text in phrases[intent]["examples"]]
         self._intent_of = np.array([INTENTS.index(intent) for intent, _ in examples])
-        self._examples = encoder.encode([lexicon.correct(text) for _, text in examples])  # (n, 384)
+        self._examples = encoder.encode([self._masked(lexicon.correct(text)) for _, text in examples])  # (n, 384)
 
     def plan(self, message: str, situation: Situation = Situation()) -> Plan:
         """The plan of one message; its references are still words (see `agents.references`)."""
@@ -79,6 +87,9 @@ class Understanding:
         wishes = parse_constraints(_without(text, like), self._lexicon)
         intent, confidence = self._intent(text, wishes, like is not None, situation)
         plan = Plan(intent, confidence=confidence)
+        if intent == "critique" and (dropped := self._dropped(text)):
+            facets, rest = dropped
+            return replace(plan, wishes=parse_constraints(rest, self._lexicon), relax=facets)
         if intent == "recommend":
             return replace(plan, wishes=wishes, like=like)
         if intent == "critique":
@@ -88,36 +99,102 @@ class Understanding:
             return replace(plan, stated=stated)
         if intent == "about_me":
             return replace(plan, style=_style(text))
-        if intent in ("why_bought", "why_this", "pitch", "pick_item"):
+        if intent in ("why_bought", "why_this", "pitch", "pick_item", "ask", "compare"):
             owned = intent == "why_bought" or bool(_OWNED.search(text))
-            return replace(plan, reference=Reference(text, owned))
+            words_of = self._pointed(text) if intent == "ask" else text
+            return replace(plan, reference=Reference(words_of, owned))
         return plan
+
+    def _pointed(self, text: str) -> str:
+        """The part of a question that says which product it is about: "the second", "my blue kettle"."""
+        hits = [hit for hit in self._lexicon.find(text) if hit.field != "department"]
+        names = [
+            text[hit.start : hit.end]
+            for hit in hits
+            if hit.field != "color" or _IS_NAME.match(text, hit.end)  # "the blue one", not "come in blue"
+        ]
+        return pointed_at(text, names)
+
+    def _dropped(self, text: str) -> tuple[tuple[Facet, ...], str] | None:
+        """The facets of vocabulary that is let go ("drop the green"), and the text without it."""
+        facets: list[Facet] = []
+        rest = text
+        for hit in reversed(self._lexicon.find(text)):
+            letting_go = _LETTING_GO.search(text[: hit.start])
+            if letting_go:
+                facets.append(hit.field)
+                rest = rest[: letting_go.start()] + rest[hit.end :]
+        return (tuple(dict.fromkeys(facets)), rest) if facets else None
 
     def wishes(self, text: str) -> Wishes:
         """The wishes in a text, whatever its intent."""
         return parse_constraints(self._lexicon.correct(text), self._lexicon)
 
+    def texts(self, message: str) -> list[str]:
+        """All that `plan` encodes of a message: its substance, and its sentences where it has several."""
+        return [self._masked(part) for part in self._parts(self._lexicon.correct(message))]
+
     def scores(self, text: str) -> dict[Intent, float]:
-        """Each intent's score for a text in normal form, from its examples and cues alone."""
-        similarity = self._examples @ self._encoder.encode([text])[0]  # (n,)
-        scores: dict[Intent, float] = {}
-        for number, intent in enumerate(INTENTS):
-            nearest = np.sort(similarity[self._intent_of == number])[-N_NEAREST:]
-            cued = any(cue.search(text) for cue in self._cues[intent])
-            scores[intent] = float(nearest.mean()) + CUE_BONUS * cued
-        return scores
+        """Each intent's score for a text in normal form, the best of the whole and of its sentences."""
+        parts = self._parts(text)
+        rows = self._encoder.encode([self._masked(part) for part in parts])
+        similarity = rows @ self._examples.T  # (n_parts, n_examples)
+        return {
+            intent: max(self._score(number, part, row) for part, row in zip(parts, similarity, strict=True))
+            for number, intent in enumerate(INTENTS)
+        }
+
+    def _parts(self, text: str) -> list[str]:
+        text = self._substance(text)
+        sentences = [part for part in _SENTENCE_END.split(text) if words(part)]
+        return [text, *sentences] if len(sentences) > 1 else [text]
+
+    def _masked(self, text: str) -> str:
+        """The text with each kind of product as "product": what is wanted says nothing of what to do."""
+        for hit in reversed(self._lexicon.find(text)):
+            if hit.field in ("kind", "brand"):
+                text = f"{text[: hit.start]}{_MASKS[hit.field]}{text[hit.end :]}"
+        return text
+
+    def _score(self, number: int, text: str, similarity: np.ndarray) -> float:
+        nearest = np.sort(similarity[self._intent_of == number])[-N_NEAREST:]
+        cued = any(cue.search(text) for cue in self._cues[INTENTS[number]])
+        return float(nearest.mean()) + CUE_BONUS * cued
+
+    def _is_cued(self, text: str) -> bool:
+        return any(cue.search(text) for cues in self._cues.values() for cue in cues)
+
+    def _substance(self, text: str) -> str:
+        """The text without sentences of mere courtesy, where it says more than that ("Hi! I need a tent.")."""
+        sentences = _SENTENCE_END.split(text)
+        said = [part for part in sentences if not self._is_courtesy(part)]
+        return ". ".join(said) if said and len(said) < len(sentences) else text
+
+    def _is_courtesy(self, sentence: str) -> bool:
+        return not words(sentence) or any(
+            cue.search(sentence) for intent in ("greeting", "thanks") for cue in self._cues[intent]
+        )
 
     def _intent(
         self, text: str, wishes: Wishes, likes: bool, situation: Situation
     ) -> tuple[Intent, float]:
         scores = self.scores(text)
+        if _is_bare(wishes) and not self._is_cued(text):
+            scores["recommend"] += CUE_BONUS  # "umbrella please" names what is wanted and nothing else
         if _is_concrete(wishes) or likes:
             scores["recommend"] += WISH_BONUS
             scores["critique"] += WISH_BONUS
+        named = wishes.constraints.kinds or wishes.constraints.brands or _POINTING_AT.search(text)
+        if not (situation.in_sight or named):
+            for about_products in ("ask", "compare"):
+                scores[about_products] -= NOTHING_SHOWN
         intent = max(scores, key=lambda each: scores[each])
         confidence = round(scores[intent], 3)
         if scores[intent] < LEAST_SCORE:
             return ("recommend" if _is_concrete(wishes) else "out_of_scope"), confidence
+        asked = wishes.constraints
+        if intent == "introduce" and (asked.max_price or asked.min_price):
+            intent = "recommend"  # a budget is for something to buy
         if intent == "critique" and (not situation.searching or _asks_anew(text, wishes, situation)):
             intent = "recommend"
         elif intent == "recommend" and situation.searching and _refines(text, wishes, likes):
@@ -165,6 +242,12 @@ def _style(text: str) -> Style:
 def _is_concrete(wishes: Wishes) -> bool:
     """Whether more than loose words was wished for."""
     return bool(replace(wishes, constraints=replace(wishes.constraints, words="")))
+
+
+def _is_bare(wishes: Wishes) -> bool:
+    """Whether a message is a product's kind or department and its traits, without a word besides."""
+    asked = wishes.constraints
+    return bool(asked.kinds or asked.departments) and not asked.words
 
 
 def _refines(text: str, wishes: Wishes, likes: bool) -> bool:

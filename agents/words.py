@@ -7,12 +7,14 @@ import unicodedata
 from functools import cache
 from pathlib import Path
 
-from agents.language import word_set
+from agents.language import replacements, word_set
+from crs.content import english_words
 
 WORD = re.compile(r"[^\W_]+")
 _APOSTROPHES = re.compile(r"(?<=[^\W\d_])['’`´](?=[^\W\d_])")
 
 STOPWORDS = word_set("stop")
+_SPOKEN = replacements("spoken")
 
 _F_PLURALS = {
     "knives": "knife", "shelves": "shelf", "bookshelves": "bookshelf", "leaves": "leaf", "scarves": "scarf",
@@ -37,6 +39,13 @@ def normalise(text: str) -> str:
     """Lower case, single spaces, no apostrophes inside words ("don't" is "dont"), "&" as "and"."""
     text = unicodedata.normalize("NFKC", text).lower().replace("&", " and ")
     return " ".join(_APOSTROPHES.sub("", text).replace("’", "'").split())
+
+
+def spelt_out(text: str) -> str:
+    """A text in normal form with what people write short spelt out ("gimme smth 4 my mum")."""
+    for pattern, full in _SPOKEN:
+        text = pattern.sub(full, text)
+    return text
 
 
 def words(text: str) -> list[str]:
@@ -80,7 +89,7 @@ def edit_distance(left: str, right: str, limit: int) -> int:
 
 def allowed_edits(word: str) -> int:
     """Spelling slips forgiven in a word of this length: short words are too easily another word."""
-    return 0 if len(word) < 5 else 1 if len(word) < 8 else 2
+    return 0 if len(word) < 4 else 1 if len(word) < 7 else 2
 
 
 def in_digits(text: str) -> str:
@@ -108,4 +117,5 @@ def common_words() -> frozenset[str]:
     """Everyday words, those of the example phrases too, that are never taken for a misspelt product."""
     here = Path(__file__).parent
     phrases = words((here / "phrases.toml").read_text("utf-8"))
-    return frozenset((here / "common_words.txt").read_text("utf-8").split()) | frozenset(phrases)
+    listed = (here / "common_words.txt").read_text("utf-8").split()
+    return english_words() | frozenset(listed) | frozenset(phrases)

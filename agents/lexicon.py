@@ -31,6 +31,7 @@ _SHORTENED: tuple[Field, ...] = ("kind", "color", "department")
 _SPELLINGS = {"gray": "grey", "colour": "color", "colours": "color", "colors": "color"}
 
 _NO_SHORT_FORMS = STOPWORDS | word_set("no_short_forms")
+_SETS = ("set", "kit")  # a "paint brush set" is a brush to people
 _COMMANDS = word_set("commands")
 _MATERIAL_COLORS = word_set("material_colors")
 _AS_COLOR = re.compile(r"\bin (?:a )?$")  # "in stone" is a colour; "a stone bowl" is made of it
@@ -78,6 +79,7 @@ class Lexicon:
         self._longest = max((len(key) for key in self._phrases), default=1)
         self._joined = {"".join(key): hit for key, hit in self._phrases.items() if hit[0] != "department"}
         self._spellings = {word for key in self._phrases for word in key if len(word) > 3} | _COMMANDS
+        self._color_words = {word for name in vocabulary.colors for word in _key(name)}
         self.listing_words = frozenset(listing_words)
 
     def _add_brand_beginnings(self, names: Sequence[str]) -> None:
@@ -101,7 +103,7 @@ class Lexicon:
         meant: dict[str, list[str]] = defaultdict(list)
         for name in names:
             key = _key(name)
-            for word in key if field == "department" else key[-1:]:
+            for word in key if field == "department" else key[-1 - (key[-1] in _SETS and len(key) > 2) :][:1]:
                 if len(word) > 2 and word not in _NO_SHORT_FORMS:
                     meant[word].append(name.lower())
         for word, values in meant.items():
@@ -113,6 +115,10 @@ class Lexicon:
             name = full[0] if len(full) == 1 and field != "color" else word
             if self._phrases.setdefault((word,), (field, name)) == (field, word):
                 self._short[field, word] = full
+
+    def names_of(self, field: Field, name: str) -> tuple[str, ...]:
+        """The store's names that a short form may mean, without itself; none where it is no short form."""
+        return tuple(full for full in self._short.get((field, name), ()) if full != name)
 
     def spell_out(self, constraints: Constraints) -> Constraints:
         """The same constraints with every short form replaced by the names the store uses."""
@@ -195,7 +201,13 @@ class Lexicon:
                 (distance, candidate)
                 for candidate in self._spellings
                 if candidate[0] == word[0]
-                and (min(len(word), len(candidate)) >= 5 or sorted(word) == sorted(candidate))
+                and (
+                    min(len(word), len(candidate)) >= 5
+                    or sorted(word) == sorted(candidate)
+                    or (len(word) == len(candidate) == 4 and word[:3] == candidate[:3])
+                    or (len(candidate) == len(word) + 1 and candidate in self._color_words)
+                    or (len(candidate) == 5 and candidate in _COMMANDS)
+                )
                 and (
                     distance := min(edit_distance(form, candidate, limit) for form in {word, key})
                 ) <= min(limit, allowed_edits(candidate))

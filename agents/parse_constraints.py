@@ -51,7 +51,7 @@ def _parse(text: str, lexicon: Lexicon) -> Wishes:
     rest = price.rest
     found = lexicon.find(rest)
     scopes = _negated(rest, found)
-    found = _without_loose_departments(rest, found, scopes)
+    found = _without_loose_departments(rest, _without_repeats(found, lexicon), scopes)
     wanted: dict[Field, list[str]] = defaultdict(list)
     unwanted: dict[Field, list[str]] = defaultdict(list)
     for hit in found:
@@ -75,6 +75,12 @@ def _parse(text: str, lexicon: Lexicon) -> Wishes:
         avoid=_avoided(rest, found, scopes, lexicon),
         price=price.price,
     )
+
+
+def _without_repeats(found: list[Found], lexicon: Lexicon) -> list[Found]:
+    """Of "a bag, a dry bag" only the dry bag: a short form steps back behind one of the names it may mean."""
+    named = {hit.name for hit in found if not hit.is_short}
+    return [hit for hit in found if not (hit.is_short and named & set(lexicon.names_of(hit.field, hit.name)))]
 
 
 def _without_loose_departments(
@@ -138,8 +144,9 @@ def _avoided(
             and not _inside(match.start(), covered)
             and _is_content(match.group())
         ]
-        is_direct = negator.group() in _LEAVING_OUT or (negator.group() in ("no", "nothing") and len(named) == 1)
-        avoided += [word for word in named if is_direct or word in _MATERIALS]
+        is_direct = negator.group() in _LEAVING_OUT
+        is_plural = negator.group() == "no" and len(named) == 1 and named[0] != singular(named[0])
+        avoided += [word for word in named if is_direct or is_plural or word in _MATERIALS]
     return tuple(dict.fromkeys(avoided))
 
 

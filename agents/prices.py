@@ -66,6 +66,8 @@ _MEANINGS: tuple[tuple[_Meaning, str], ...] = (
     ("range", rf"(?:between|from)\s+{_A}\s*(?:and|to|through|until|till?|-|–|—)\s*{_B}"),
     ("range", rf"(?:more than|over|above|at least|min(?:imum)?|>)\s*{_A}\s*(?:,|and|but)*\s*"
      rf"(?:less than|under|below|at most|max(?:imum)?|not (?:more than|over)|up to|<)\s*{_B}"),
+    ("range", rf"(?:less than|under|below|at most|max(?:imum)?|not (?:more than|over)|up to|<)\s*{_A}\s*(?:,|and|but)*\s*"
+     rf"(?:more than|over|above|at least|min(?:imum)?|not (?:less than|under)|>)\s*{_B}"),
     ("range", rf"{_A}\s*(?:-|–|—|to|until|till?|or)\s*{_B}"),
     ("max", rf"\b{_NO}\b[^.,;\d$]{{0,24}}?\b{_MORE_THAN}{_FILLER}{_A}"),
     ("min", rf"\b{_NO} (?:less than|under|below|cheaper than){_FILLER}{_A}"),

@@ -1,7 +1,8 @@
 """From a message to a `Plan` without a language model: examples by meaning, cues, the store's own words.
 
-An intent's score is its nearest examples' mean cosine, plus a bonus where one of its cues fits and where
-the message's wishes speak for it. Then each intent reads what it needs: wishes, references, style, things
+An intent's score is its nearest examples' mean cosine, half of what a ridge regression over all examples
+gives it, and a bonus where one of its cues fits, where the message's wishes speak for it and where there are
+products to speak of. Then each intent reads what it needs: wishes, references, style, things
 stated.
 """
 
@@ -29,14 +30,17 @@ if TYPE_CHECKING:
     from crs.content import TextEncoder
 
 N_NEAREST = 2  # examples an intent is judged by
+RIDGE_SHARE, RIDGE_PENALTY = 0.5, 3.0
 CUE_BONUS = 0.35
 WISH_BONUS = 0.12  # a price, a brand, a kind: someone wants something
+LIKE_BONUS = 0.2  # "something like my tent"
 LEAST_SCORE = 0.34  # below it nothing was understood
+IN_SIGHT = 0.08  # for what people say of products that are shown
 NOTHING_SHOWN = 0.25  # taken from what is said about products where none is in sight and none is named
 
 _CHANGES = cast("list[tuple[Change, re.Pattern[str]]]", patterns("changes"))
 _RELAX = re.compile(
-    r"\b(?:(?:forget|drop|ignore|lift|remove|never ?mind|scrap|without|relax|no|lose|ditch)(?: about)?(?: the| my| that)?|"
+    r"\b(?:(?:forget|drop|ignore|lift|remove|never ?mind|scrap|without|relax|no|lose|ditch|withdraw|waive|take (?:back|away|off))(?: about)?(?: the| my| that)?|"
     r"any|whatever) "
     r"(?P<facet>budget|price(?: limit)?|limit|brand|color|department|kind|wording|rest)\b|"
     r"\b(?P<after>brand|price|color|budget) (?:doesnt|does not|isnt|dont|is not) (?:really )?(?:matter|"
@@ -44,6 +48,8 @@ _RELAX = re.compile(
 )
 _MASKS = {"kind": "product", "brand": "that brand"}
 _LETTING_GO = re.compile(r"\b(?:forget|drop|lose|ditch|scrap|remove|never ?mind)(?: about)?(?: the| that)? $")
+_OF_WHAT_IS_SHOWN: tuple[Intent, ...] = ("critique", "why_this", "pick_item", "ask", "compare")
+_OF_THE_SAME = re.compile(r"\b(?:it|they|them|those|these|that one|this one|the same|ones|results?|list)\b")
 _IS_NAME = re.compile(r" (?:one|ones|\w+ (?:one|ones))\b")
 _FACETS: Mapping[str, Facet] = {
     "budget": "price", "price": "price", "price limit": "price", "limit": "price", "brand": "brand",
@@ -78,7 +84,9 @@ class Understanding:
         self._cues = {intent: [re.compile(cue) for cue in phrases[intent]["cues"]] for intent in INTENTS}
         examples = [(intent, text) for intent in INTENTS for text in phrases[intent]["examples"]]
         self._intent_of = np.array([INTENTS.index(intent) for intent, _ in examples])
-        self._examples = encoder.encode([self._masked(lexicon.correct(text)) for _, text in examples])  # (n, 384)
+        texts = [self._masked(lexicon.correct(text)) for _, text in examples]
+        self._examples = encoder.encode(texts)  # (n_examples, 384)
+        self._weights = _ridge(self._examples, self._intent_of)  # (385, n_intents)
 
     def plan(self, message: str, situation: Situation = Situation()) -> Plan:
         """The plan of one message; its references are still words (see `agents.references`)."""
@@ -138,11 +146,15 @@ class Understanding:
         """Each intent's score for a text in normal form, the best of the whole and of its sentences."""
         parts = self._parts(text)
         rows = self._encoder.encode([self._masked(part) for part in parts])
-        similarity = rows @ self._examples.T  # (n_parts, n_examples)
-        return {
-            intent: max(self._score(number, part, row) for part, row in zip(parts, similarity, strict=True))
-            for number, intent in enumerate(INTENTS)
-        }
+        nearness = rows @ self._examples.T  # (n_parts, n_examples)
+        ridge = rows @ self._weights[:-1] + self._weights[-1]  # (n_parts, n_intents)
+        scores: dict[Intent, float] = {}
+        for number, intent in enumerate(INTENTS):
+            nearest = np.sort(nearness[:, self._intent_of == number])[:, -N_NEAREST:].mean(axis=1)
+            cued = [any(cue.search(part) for cue in self._cues[intent]) for part in parts]
+            by_part = nearest + RIDGE_SHARE * ridge[:, number] + CUE_BONUS * np.array(cued)
+            scores[intent] = float(by_part.max())
+        return scores
 
     def _parts(self, text: str) -> list[str]:
         text = self._substance(text)
@@ -155,11 +167,6 @@ class Understanding:
             if hit.field in ("kind", "brand"):
                 text = f"{text[: hit.start]}{_MASKS[hit.field]}{text[hit.end :]}"
         return text
-
-    def _score(self, number: int, text: str, similarity: np.ndarray) -> float:
-        nearest = np.sort(similarity[self._intent_of == number])[-N_NEAREST:]
-        cued = any(cue.search(text) for cue in self._cues[INTENTS[number]])
-        return float(nearest.mean()) + CUE_BONUS * cued
 
     def _is_cued(self, text: str) -> bool:
         return any(cue.search(text) for cues in self._cues.values() for cue in cues)
@@ -182,8 +189,12 @@ class Understanding:
         if _is_bare(wishes) and not self._is_cued(text):
             scores["recommend"] += CUE_BONUS  # "umbrella please" names what is wanted and nothing else
         if _is_concrete(wishes) or likes:
-            scores["recommend"] += WISH_BONUS
+            scores["recommend"] += WISH_BONUS + LIKE_BONUS * likes
             scores["critique"] += WISH_BONUS
+        if situation.in_sight:
+            scores["out_of_scope"] -= IN_SIGHT
+            for about_shown in _OF_WHAT_IS_SHOWN:
+                scores[about_shown] += IN_SIGHT
         named = wishes.constraints.kinds or wishes.constraints.brands or _POINTING_AT.search(text)
         if not (situation.in_sight or named):
             for about_products in ("ask", "compare"):
@@ -193,13 +204,29 @@ class Understanding:
         if scores[intent] < LEAST_SCORE:
             return ("recommend" if _is_concrete(wishes) else "out_of_scope"), confidence
         asked = wishes.constraints
-        if intent == "introduce" and (asked.max_price or asked.min_price):
+        if intent in ("introduce", "help") and (asked.max_price or asked.min_price):
             intent = "recommend"  # a budget is for something to buy
         if intent == "critique" and (not situation.searching or _asks_anew(text, wishes, situation)):
             intent = "recommend"
         elif intent == "recommend" and situation.searching and _refines(text, wishes, likes):
             intent = "critique"
         return intent, confidence
+
+
+def _ridge(rows: np.ndarray, intent_of: np.ndarray) -> np.ndarray:
+    """Weights of one ridge regression an intent (1 where an example is of it, -1 elsewhere), (d + 1, n_intents).
+
+    Intents count alike, however many examples they have; the last row is the bias.
+    """
+    n, n_intents = len(rows), len(INTENTS)
+    wanted = -np.ones((n, n_intents))
+    wanted[np.arange(n), intent_of] = 1.0
+    weight = 1.0 / np.bincount(intent_of, minlength=n_intents)[intent_of]
+    weight *= n / weight.sum()
+    inputs = np.hstack([rows, np.ones((n, 1))])  # (n, d + 1)
+    weighted = inputs * weight[:, None]
+    penalty = RIDGE_PENALTY * np.eye(inputs.shape[1])
+    return np.asarray(np.linalg.solve(inputs.T @ weighted + penalty, weighted.T @ wanted))
 
 
 def _critique(plan: Plan, text: str, wishes: Wishes, like: Reference | None) -> Plan:
@@ -253,7 +280,9 @@ def _is_bare(wishes: Wishes) -> bool:
 def _refines(text: str, wishes: Wishes, likes: bool) -> bool:
     """Whether a request only narrows or changes what is shown, and names no new product."""
     constraints = wishes.constraints
-    if likes or constraints.kinds or constraints.departments or constraints.words:
+    if likes or constraints.kinds or constraints.departments:
+        return False
+    if constraints.words and not (_OF_THE_SAME.search(text) and len(constraints.words.split()) <= 4):
         return False
     return _is_concrete(wishes) or any(pattern.search(text) for _, pattern in _CHANGES)
 

@@ -89,7 +89,7 @@ def edit_distance(left: str, right: str, limit: int) -> int:
 
 def allowed_edits(word: str) -> int:
     """Spelling slips forgiven in a word of this length: short words are too easily another word."""
-    return 0 if len(word) < 4 else 1 if len(word) < 7 else 2
+    return 0 if len(word) < 3 else 1 if len(word) < 7 else 2
 
 
 def in_digits(text: str) -> str:
@@ -116,6 +116,6 @@ def in_digits(text: str) -> str:
 def common_words() -> frozenset[str]:
     """Everyday words, those of the example phrases too, that are never taken for a misspelt product."""
     here = Path(__file__).parent
-    phrases = words((here / "phrases.toml").read_text("utf-8"))
+    phrases = words((here / "phrases.toml").read_text("utf-8") + (here / "language.toml").read_text("utf-8"))
     listed = (here / "common_words.txt").read_text("utf-8").split()
     return english_words() | frozenset(listed) | frozenset(phrases)

@@ -30,7 +30,7 @@ _FOR = re.compile(r"\b(?:for|in|from) (?:the |our |my |your )?$")
 # The message takes something back: what comes after holds.
 _TAKEN_BACK = re.compile(
     r"(?:\b(?:no,? wait|wait,? no|scratch that|actually|or rather|i mean|on second thoughts?|correction|"
-    r"sorry|never ?mind|make (?:it|that))\b[,:]?)"
+    r"sorry|never ?mind|make (?:it|that)(?= (?:an? )?[^\W\d]+\b)(?! (?:under|below|less|at most|around)))\b[,:]?)"
 )
 
 
@@ -58,6 +58,8 @@ def _parse(text: str, lexicon: Lexicon) -> Wishes:
         side = unwanted if _inside(hit.start, scopes) else wanted
         if hit.name not in side[hit.field]:
             side[hit.field].append(hit.name)
+    for field, names in unwanted.items():  # "she hates brown, anything but brown"
+        wanted[field] = [name for name in wanted[field] if name not in names]
     return Wishes(
         Constraints(
             max_price=price.max_price,
@@ -142,6 +144,7 @@ def _avoided(
             for match in WORD.finditer(text, negator.end(), end)
             if match.group() in lexicon.listing_words
             and not _inside(match.start(), covered)
+            and not any(end == match.start() - 1 for _, end in covered)  # "no red handles" is about the red
             and _is_content(match.group())
         ]
         is_direct = negator.group() in _LEAVING_OUT

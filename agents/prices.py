@@ -44,7 +44,7 @@ _MORE_THAN = (
     r"(?:more than|over|above|exceed(?:s|ing)?|past|beyond|north of|higher than|upwards of|going over)"
 )
 _AT_MOST = (
-    r"(?:under|underneath|below|beneath|less than|lower than|cheaper than|less expensive than|at most|up to|"
+    r"(?:sub|make (?:it|that)(?: an?)?|under|underneath|below|beneath|less than|lower than|cheaper than|less expensive than|at most|up to|"
     r"upto|max(?:imum)?|maxing out at|within|inside|capped|cap|limit(?:ed)?|ceiling|budget(?:s|ed)?|afford|"
     r"spend|pay|<=?|i(?:ve)? (?:only |just )?(?:have|got)(?: got)?)"
 )
@@ -58,7 +58,7 @@ _OR_LESS = (
     r"(?:max(?:imum)?\b|tops\b|or (?:less|under|below|cheaper|lower)|at (?:the )?most|limit\b|budget\b|"
     r"and (?:under|below|less)|ceiling\b)"
 )
-_OR_SO = r"-?\s*(?:ish\b|or so\b|or thereabouts|give or take|range\b)"
+_OR_SO = r"[-,]?\s*(?:ish\b|or so\b|or thereabouts|give or take|range\b)"
 
 _Meaning = Literal["range", "max", "min", "around", "bare"]
 # The first meaning that fits is taken, so the more specific ones stand first.

@@ -44,7 +44,7 @@ _RECENT = re.compile(
     r"\b(?:most recent(?:ly)?|latest|newest|last (?:thing|purchase|order|buy|item|acquisition)|"
     r"recent (?:purchase|order))\b"
 )
-_PRONOUN = re.compile(r"\b(?:it|this|that|these|those|them|same one)\b")
+_PRONOUN = re.compile(r"\b(?:its?|they|this|that|these|those|them|same one)\b")
 _POINTING = word_set("pointing")
 _SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}
 _MONTHS = {
@@ -68,7 +68,7 @@ _COUNTS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5
 
 _ANY_PLACE = re.compile(
     _ORDINAL.pattern + r"|(?<![\w.$])(?P<bare>[1-8])(?![\w.%])|"
-    r"\b(?P<word>one|two|three|four|five)(?= (?:and|or|vs|with) (?:one|two|three|four|five)\b)|"
+    r"\b(?P<word>one|two|three|four|five)(?=,? (?:(?:and|or|vs|with) )?(?:two|three|four|five)\b)|"
     r"(?<=\bone and )(?P<after>two|three|four|five)|(?<=\btwo and )(?P<later>three|four|five)"
 )
 _FIRST_FEW = re.compile(
@@ -130,7 +130,8 @@ def resolve_several(reference: Reference, sight: InSight, catalogue: Catalogue, 
     if counted := _FIRST_FEW.search(text):
         found += shown[: _COUNTS.get(counted["count"]) or int(counted["count"])]
     bought = list(dict.fromkeys(interaction.item_id for interaction in reversed(sight.history)))
-    for part in re.split(r"\b(?:and|or|vs|versus|with|to|against|from|between)\b|,", text):
+    parts = [] if len(found) > 1 else re.split(r"\b(?:and|or|vs|versus|with|to|against|from|between)\b|,", text)
+    for part in parts:
         name = _name(_ORDINAL.sub(" ", part))
         places = [bought, shown] if _PURCHASE.search(part) or "my " in part else [shown, bought]
         fits = next((fits for place in places if (fits := catalogue.match(name, place))), [])
@@ -149,7 +150,8 @@ def resolve_several(reference: Reference, sight: InSight, catalogue: Catalogue, 
 def pointed_at(text: str, names: Sequence[str]) -> str:
     """What of a question points at a product: places, dates, and the ``names`` in it; "it" where nothing does."""
     places = [match.group() for pattern in (_ORDINAL, _TOP, _LAST, _DATE) for match in pattern.finditer(text)]
-    return " ".join([*places, *names]) or "it"
+    pronouns = ["it"] if _PRONOUN.search(text) or not places + list(names) else []
+    return " ".join([*places, *names, *pronouns])
 
 
 def _places(text: str) -> list[int]:

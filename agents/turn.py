@@ -20,7 +20,7 @@ from agents.critique import merge, refine, relax
 from agents.events import Answer, Card, Cards, Done, Event, Understood, Waiting
 from agents.filters import Filters
 from agents.lexicon import Lexicon
-from agents.plan import Facet, Plan, Stated, Wishes, wishes_from_json
+from agents.plan import Facet, Plan, Reference, Stated, Wishes, wishes_from_json
 from agents.questions import find_answers
 from agents.references import InSight, choose, resolve, resolve_several
 from agents.render import plain
@@ -221,6 +221,9 @@ class Steps:
         sight = self._sight(conversation, person)
         owned = {interaction.item_id for interaction in person.history}
         fits = resolve(plan.reference, sight, self.catalogue)
+        in_sight = [*sight.shown, *([sight.focus] if sight.focus else [])]
+        if in_sight and fits and not {*in_sight, *owned} & set(fits) and not self._names(plan.reference):
+            fits = [sight.focus or sight.shown[0]]  # loose words, not the name of something else
         if plan.intent == "why_this" and fits and fits[0] in owned and fits[0] not in sight.shown:
             plan = replace(plan, intent="why_bought")
         if plan.intent == "why_bought":
@@ -235,6 +238,10 @@ class Steps:
             turn.plan = replace(plan, candidates=tuple(fits[:MAX_CANDIDATES]))
         else:
             turn.plan = replace(plan, target_id=fits[0] if fits else None)
+
+    def _names(self, reference: Reference) -> bool:
+        """Whether a reference names a kind of product or a brand."""
+        return any(hit.field in ("kind", "brand") for hit in self.lexicon.find(reference.words))
 
     def _best_for(self, person: Person, item_ids: list[str]) -> str:
         """Of products that a name fits equally well, the one this person would be recommended first."""

@@ -34,8 +34,8 @@ RIDGE_SHARE, RIDGE_PENALTY = 0.5, 3.0
 CUE_BONUS = 0.35
 WISH_BONUS = 0.12  # a price, a brand, a kind: someone wants something
 LIKE_BONUS = 0.2  # "something like my tent"
-LEAST_SCORE = 0.34  # below it nothing was understood
-IN_SIGHT = 0.08  # for what people say of products that are shown
+LEAST_SCORE = 0.0  # below it nothing was understood
+IN_SIGHT = 0.15  # for what people say of products that are shown
 NOTHING_SHOWN = 0.25  # taken from what is said about products where none is in sight and none is named
 
 _CHANGES = cast("list[tuple[Change, re.Pattern[str]]]", patterns("changes"))

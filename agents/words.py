@@ -33,6 +33,9 @@ _NUMBER_WORDS = re.compile(
     rf"\b(?=\w)(?:(?:(?:an?|(?P<hundreds>{_SMALL}|couple)) )?(?P<hundred>hundred)(?: and)?)?"
     rf"(?P<space> )?(?P<tens>{'|'.join(_TENS)})?(?:[ -]?(?P<ones>{'|'.join(_ONES)}))?\b"
 )
+_MONEY_FOLLOWS = re.compile(
+    r"\s*(?:(?:and|to|or|until|till|-)\s*[\w-]+\s*)?(?:dollars?|bucks?|usd|quid|euros?)\b"
+)
 
 
 def normalise(text: str) -> str:
@@ -103,7 +106,7 @@ def in_digits(text: str) -> str:
         if hundred:
             count = match["hundreds"]
             value += 100 * (2 if count == "couple" else {**_ONES, **_TENS}.get(count, 1) if count else 1)
-        money_follows = re.match(r"\s*(?:dollar|buck|usd|quid|euro)", text[match.end() :])
+        money_follows = _MONEY_FOLLOWS.match(text, match.end())
         if value < 10 and not money_follows:
             return match.group()
         return (" " if match["space"] and not hundred else "") + str(value)

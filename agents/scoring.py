@@ -32,6 +32,7 @@ CHANGES: Mapping[str, str] = {
 }  # fmt: skip
 SEARCHES = ("recommend", "critique")  # the intents whose answer has constraints
 SHOPPER = "s0042"
+UTTERANCES = Path(__file__).parents[1] / "assets" / "understanding"  # the embedded sets
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,8 @@ def _amount(name: str) -> str:
 _A, _B = _amount("a"), _amount("b")
 _ABOUT = (
     r"(?:around|about|roughly|approx(?:imately)?|approx\.|circa|near(?:ly)?|somewhere (?:around|near)|~|"
-    r"close to|in the (?:region|neighbou?rhood|vicinity|range|area|ballpark) of|(?:maybe|say|like|approx) (?=\$?\d))"
+    r"close to|in the (?:region|neighbou?rhood|vicinity|range|area|ballpark) of|"
+    r"(?:maybe|say|like|perhaps)(?=\s\$?\d))"
 )
 _FILLER = rf"(?:\s+(?:of|is|at|to|only|just|like|{_ABOUT}|a|the))*\s*[:=]?\s*"
 _NO = (
@@ -69,7 +70,7 @@ _MEANINGS: tuple[tuple[_Meaning, str], ...] = (
     ("range", rf"(?:less than|under|below|at most|max(?:imum)?|not (?:more than|over)|up to|<)\s*{_A}\s*(?:,|and|but)*\s*"
      rf"(?:more than|over|above|at least|min(?:imum)?|not (?:less than|under)|>)\s*{_B}"),
     ("range", rf"{_A}\s*(?:-|–|—|to|until|till?|or)\s*{_B}"),
-    ("max", rf"\b{_NO}\b[^.,;\d$]{{0,24}}?\b{_MORE_THAN}{_FILLER}{_A}"),
+    ("max", rf"\b{_NO}\b(?:(?! (?:not?|and|but)\b)[^.,;\d$]){{0,24}}?\b{_MORE_THAN}{_FILLER}{_A}"),
     ("min", rf"\b{_NO} (?:less than|under|below|cheaper than){_FILLER}{_A}"),
     ("min", rf"{_A}\s*{_OR_MORE}"),
     ("max", rf"{_A}\s*{_OR_LESS}"),
@@ -82,6 +83,7 @@ _MEANINGS: tuple[tuple[_Meaning, str], ...] = (
     ("bare", rf"(?:for\s+)?{_A}"),
 )
 _PATTERNS = tuple((meaning, re.compile(pattern)) for meaning, pattern in _MEANINGS)
+_NOT = re.compile(r"\b(?:not|no|isnt|nothing)(?: (?:the|a|an|too|so|some))? $")
 _CHEAP, _PREMIUM = re.compile(any_of("cheap")), re.compile(any_of("premium"))
 
 
@@ -103,7 +105,7 @@ def parse_price(text: str) -> PriceWish:
         if match is not None:
             low, high = _bounds(match, meaning)
             return PriceWish(f"{text[: match.start()]} ; {text[match.end() :]}", low, high)
-    if found := _CHEAP.search(text):
+    if (found := _CHEAP.search(text)) and not _NOT.search(text[: found.start()]):
         return PriceWish(_cut(text, found), price="cheap")
     if found := _PREMIUM.search(text):
         return PriceWish(_cut(text, found), price="premium")

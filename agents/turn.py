@@ -6,6 +6,7 @@ A step reads the `Conversation` (what is kept) and fills in the `Turn` (what liv
 
 from __future__ import annotations
 
+import os
 import random
 import time
 import uuid
@@ -26,7 +27,7 @@ from agents.references import InSight, choose, resolve, resolve_several
 from agents.render import plain
 from agents.speech import Speech
 from agents.state import Conversation, Turn
-from agents.understand import Situation, Understanding, is_short
+from agents.understand import Planning, Situation, Understanding, is_short
 from knowledge.types import MAX_HISTORY, Constraints, Interaction, Item, Recommendation
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 Emit = Callable[[Event], None]
 
+PLANNER = "RACONTEUR_PLANNER"  # names a language model that plans turns (agents/planner.py)
 MAX_MESSAGE = 1_000  # characters
 N_CARDS = 5
 MAX_CANDIDATES = 4  # products a clarifying question can name
@@ -55,6 +57,15 @@ class Steps:
         self.lexicon = Lexicon(shop.vocabulary, self.catalogue.listing_words())
         self.filters = Filters(self.catalogue, self.lexicon)
         self.understanding = Understanding(shop.encoder, self.lexicon)
+        self.planner: Planning = self._open_planner()
+
+    def _open_planner(self) -> Planning:
+        """What makes plans of messages: a language model where one is named, else the understanding."""
+        if not os.environ.get(PLANNER):
+            return self.understanding
+        from agents.planner import open_planner
+
+        return open_planner(os.environ[PLANNER], self.understanding, self.lexicon, self.shop.vocabulary)
 
     def understand(self, conversation: Conversation, turn: Turn) -> None:
         """The message as a plan; its references are still words."""
@@ -67,9 +78,7 @@ class Steps:
             searching = bool(conversation["shown"]) or bool(wishes)
             in_sight = bool(conversation["shown"] or conversation["focus"])
             situation = Situation(searching, wishes.constraints, in_sight)
-            turn.plan = self._answer_to_question(conversation, turn) or self.understanding.plan(
-                turn.message, situation
-            )
+            turn.plan = self._answer_to_question(conversation, turn) or self.planner.plan(turn.message, situation)
 
     def recall(self, conversation: Conversation, turn: Turn, emit: Emit) -> None:
         """Who is talking, with what they bought and stated, and which products the message points at."""

@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
@@ -50,6 +50,7 @@ _MASKS = {"kind": "product", "brand": "that brand"}
 _LETTING_GO = re.compile(r"\b(?:forget|drop|lose|ditch|scrap|remove|never ?mind)(?: about)?(?: the| that)? $")
 _OF_WHAT_IS_SHOWN: tuple[Intent, ...] = ("critique", "why_this", "pick_item", "ask", "compare")
 _OF_THE_SAME = re.compile(r"\b(?:it|they|them|those|these|that one|this one|the same|ones|results?|list)\b")
+_ABOUT_PRODUCTS = ("why_bought", "why_this", "pitch", "pick_item", "ask", "compare")
 _IS_NAME = re.compile(r" (?:one|ones|\w+ (?:one|ones))\b")
 _FACETS: Mapping[str, Facet] = {
     "budget": "price", "price": "price", "price limit": "price", "limit": "price", "brand": "brand",
@@ -60,7 +61,7 @@ _LIKE = re.compile(
     r"(?=$|[,.;!?]| (?:but|under|below|around|less|for|only|cheaper|without|not|in|and|at|please)\b|"
     r" that (?:is|costs?)\b)"
 )
-_OWNED = re.compile(r"\b(?:my|i (?:already )?(?:bought|own|owned|got|have|ordered|purchased|had))\b")
+_OWNED = re.compile(r"\b(?:my(?! (?:shopping |virtual )?(?:basket|cart|bag|list|order|money|budget|taste|liking)\b)|i (?:already )?(?:bought|own|owned|got|have|ordered|purchased|had))\b")
 _SENTENCE_END = re.compile(r"[.!?;\n]+\s+")
 _POINTING_AT = re.compile(r"\b(?:my|one|ones|first|second|third|two|three)\b")
 _FIVE_WORDS, _LONG = re.compile(any_of("five_words")), re.compile(any_of("long"))
@@ -75,6 +76,12 @@ class Situation:
     in_sight: bool = False  # products are shown or talked about
 
 
+class Planning(Protocol):
+    """What makes a plan of a message: `Understanding`, or `agents.planner.Planner` before it."""
+
+    def plan(self, message: str, situation: Situation = ...) -> Plan: ...
+
+
 class Understanding:
     """Reads messages; made once, shared by conversations, keeps nothing of them."""
 
@@ -86,6 +93,9 @@ class Understanding:
         self._intent_of = np.array([INTENTS.index(intent) for intent, _ in examples])
         texts = [self._masked(lexicon.correct(text)) for _, text in examples]
         self._examples = encoder.encode(texts)  # (n_examples, 384)
+        changes = phrases["critique"]["changes"]
+        self._change_of = [cast(Change, change) for change in changes for _ in changes[change]]
+        self._changes = encoder.encode([lexicon.correct(text) for texts in changes.values() for text in texts])
         self._weights = _ridge(self._examples, self._intent_of)  # (385, n_intents)
 
     def plan(self, message: str, situation: Situation = Situation()) -> Plan:
@@ -101,17 +111,38 @@ class Understanding:
         if intent == "recommend":
             return replace(plan, wishes=wishes, like=like)
         if intent == "critique":
-            return _critique(plan, text, wishes, like)
-        if intent == "introduce":
-            stated = parse_introduction(text)
-            return replace(plan, stated=stated)
+            plan = _critique(plan, text, self._narrowed(wishes, situation), like)
+            says_how = plan.change or plan.relax or plan.wishes or plan.like
+            if not says_how:
+                plan = replace(plan, change=self._nearest_change(text))
+            return self.refer(plan, text, owned=False)
         if intent == "about_me":
             return replace(plan, style=_style(text))
-        if intent in ("why_bought", "why_this", "pitch", "pick_item", "ask", "compare"):
-            owned = intent == "why_bought" or bool(_OWNED.search(text))
-            words_of = self._pointed(text) if intent == "ask" else text
-            return replace(plan, reference=Reference(words_of, owned))
+        pointing = self._pointed(text) if intent == "ask" else text
+        return self.refer(plan, pointing, owned=bool(_OWNED.search(text)))
+
+    def refer(self, plan: Plan, text: str, *, owned: bool) -> Plan:
+        """The plan with what its message points at or states, read from ``text`` in normal form."""
+        if plan.intent == "introduce":
+            return replace(plan, stated=parse_introduction(text))
+        if plan.intent in _ABOUT_PRODUCTS:
+            return replace(plan, reference=Reference(text, owned or plan.intent == "why_bought"))
+        if plan.intent == "critique" and plan.change not in ("", "more"):
+            return replace(plan, reference=Reference(text))
         return plan
+
+    def _nearest_change(self, text: str) -> Change:
+        """The change whose examples a critique comes nearest to, for one that does not say what is wrong."""
+        nearness = self._changes @ self._encoder.encode([self._parts(text)[0]])[0]  # (n_examples,)
+        return self._change_of[int(nearness.argmax())]
+
+    def _narrowed(self, wishes: Wishes, situation: Situation) -> Wishes:
+        """The wishes without kinds that only repeat, in short, what is looked for already."""
+        kinds = tuple(kind for kind in wishes.constraints.kinds if not self._repeats(kind, situation))
+        return replace(wishes, constraints=replace(wishes.constraints, kinds=kinds))
+
+    def _repeats(self, kind: str, situation: Situation) -> bool:
+        return bool({kind, *self._lexicon.names_of("kind", kind)} & set(situation.constraints.kinds))
 
     def _pointed(self, text: str) -> str:
         """The part of a question that says which product it is about: "the second", "my blue kettle"."""
@@ -140,7 +171,8 @@ class Understanding:
 
     def texts(self, message: str) -> list[str]:
         """All that `plan` encodes of a message: its substance, and its sentences where it has several."""
-        return [self._masked(part) for part in self._parts(self._lexicon.correct(message))]
+        parts = self._parts(self._lexicon.correct(message))
+        return [parts[0], *(self._masked(part) for part in parts)]
 
     def scores(self, text: str) -> dict[Intent, float]:
         """Each intent's score for a text in normal form, the best of the whole and of its sentences."""
@@ -185,6 +217,7 @@ class Understanding:
     def _intent(
         self, text: str, wishes: Wishes, likes: bool, situation: Situation
     ) -> tuple[Intent, float]:
+        wishes = self._narrowed(wishes, situation)
         scores = self.scores(text)
         if _is_bare(wishes) and not self._is_cued(text):
             scores["recommend"] += CUE_BONUS  # "umbrella please" names what is wanted and nothing else
@@ -246,7 +279,6 @@ def _critique(plan: Plan, text: str, wishes: Wishes, like: Reference | None) -> 
         change=change,
         relax=tuple(dict.fromkeys(_FACETS[facet] for facet in facets)),
         like=like,
-        reference=Reference(text) if change not in ("", "more") else None,
     )
 
 

@@ -16,9 +16,9 @@ _APOSTROPHES = re.compile(r"(?<=[^\W\d_])['’`´](?=[^\W\d_])")
 STOPWORDS = word_set("stop")
 _SPOKEN = replacements("spoken")
 
-_F_PLURALS = {
+_IRREGULAR = {
     "knives": "knife", "shelves": "shelf", "bookshelves": "bookshelf", "leaves": "leaf", "scarves": "scarf",
-    "loaves": "loaf", "halves": "half",
+    "loaves": "loaf", "halves": "half", "mice": "mouse",
 }  # fmt: skip
 _ONES_TO_NINETEEN = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
@@ -59,12 +59,12 @@ def words(text: str) -> list[str]:
 @cache
 def singular(word: str) -> str:
     """A plural's singular, near enough to compare two words by ("knives" and "knife" become one)."""
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
     if len(word) < 4 or word.endswith(("ss", "us", "is")) or not word.endswith("s"):
         return word
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
-    if word in _F_PLURALS:
-        return _F_PLURALS[word]
     if word.endswith(("ches", "shes", "sses", "xes", "zzes")):
         return word[:-2]
     return word[:-1]

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.messages import HumanMessage
+
 from agents import comparison, phrasing
 from agents.catalogue import Catalogue
 from agents.chips import chips_for
@@ -21,6 +23,7 @@ from agents.critique import merge, refine, relax
 from agents.events import Answer, Card, Cards, Done, Event, Understood, Waiting
 from agents.filters import Filters
 from agents.lexicon import Lexicon
+from agents.narrator_chat import NarratorChatModel, narration_of
 from agents.plan import Facet, Plan, Reference, Stated, Wishes, wishes_from_json
 from agents.questions import find_answers
 from agents.references import InSight, choose, resolve, resolve_several
@@ -57,6 +60,7 @@ class Steps:
         self.lexicon = Lexicon(shop.vocabulary, self.catalogue.listing_words())
         self.filters = Filters(self.catalogue, self.lexicon)
         self.understanding = Understanding(shop.encoder, self.lexicon)
+        self.narrator = NarratorChatModel(shop=shop)
         self.planner: Planning = self._open_planner()
 
     def _open_planner(self) -> Planning:
@@ -135,11 +139,12 @@ class Steps:
         if self._can_tell(turn):
             for task in plan.tasks:
                 if not turn.stop.is_set():
-                    stream = self.shop.narrate(
-                        turn.person, task, plan.target_id, turn.seed, turn.stop,
-                        on_wait=lambda place: emit(Waiting(place)),
+                    told = self.narrator.stream(
+                        [HumanMessage(turn.message)],
+                        person=turn.person, task=task, target_id=plan.target_id, seed=turn.seed,
+                        stop_event=turn.stop, on_wait=lambda place: emit(Waiting(place)),
                     )  # fmt: skip
-                    speech.tell(stream, task, turn.seed)
+                    speech.tell(narration_of(told), task, turn.seed)
         if plan.intent == "why_this" and turn.recommendations and not turn.stop.is_set():
             speech.say(phrasing.shares_in_words(turn.recommendations[0].shares))
         if (not conversation["messages"] or plan.intent == "help") and not turn.stop.is_set():

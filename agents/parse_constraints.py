@@ -30,7 +30,8 @@ _FOR = re.compile(r"\b(?:for|in|from) (?:the |our |my |your )?$")
 # The message takes something back: what comes after holds.
 _TAKEN_BACK = re.compile(
     r"(?:\b(?:no,? wait|wait,? no|scratch that|actually|or rather|i mean|on second thoughts?|correction|"
-    r"sorry|never ?mind|make (?:it|that)(?= (?:an? )?[^\W\d]+\b)(?! (?:under|below|less|at most|around)))\b[,:]?)"
+    r"sorry|never ?mind|make (?:it|that)(?= (?:an? )?[^\W\d]+\b)"
+    r"(?! (?:under|below|less|at most|around)))\b[,:]?)"
 )
 
 
@@ -51,7 +52,7 @@ def _parse(text: str, lexicon: Lexicon) -> Wishes:
     rest = price.rest
     found = lexicon.find(rest)
     scopes = _negated(rest, found)
-    found = _without_loose_departments(rest, _without_repeats(found, lexicon), scopes)
+    found = _without_loose_departments(rest, _without_repeats(found, scopes, lexicon), scopes)
     wanted: dict[Field, list[str]] = defaultdict(list)
     unwanted: dict[Field, list[str]] = defaultdict(list)
     for hit in found:
@@ -79,9 +80,11 @@ def _parse(text: str, lexicon: Lexicon) -> Wishes:
     )
 
 
-def _without_repeats(found: list[Found], lexicon: Lexicon) -> list[Found]:
+def _without_repeats(
+    found: list[Found], scopes: list[tuple[int, int]], lexicon: Lexicon
+) -> list[Found]:
     """Of "a bag, a dry bag" only the dry bag: a short form steps back behind one of the names it may mean."""
-    named = {hit.name for hit in found if not hit.is_short}
+    named = {hit.name for hit in found if not hit.is_short and not _inside(hit.start, scopes)}
     return [hit for hit in found if not (hit.is_short and named & set(lexicon.names_of(hit.field, hit.name)))]
 
 

@@ -45,9 +45,10 @@ _MORE_THAN = (
     r"(?:more than|over|above|exceed(?:s|ing)?|past|beyond|north of|higher than|upwards of|going over)"
 )
 _AT_MOST = (
-    r"(?:sub|make (?:it|that)(?: an?)?|under|underneath|below|beneath|less than|lower than|cheaper than|less expensive than|at most|up to|"
-    r"upto|max(?:imum)?|maxing out at|within|inside|capped|cap|limit(?:ed)?|ceiling|budget(?:s|ed)?|afford|"
-    r"spend|pay|<=?|i(?:ve)? (?:only |just )?(?:have|got)(?: got)?)"
+    r"(?:sub|make (?:it|that)(?: an?)?|under|underneath|below|beneath|less than|lower than|cheaper than|"
+    r"less expensive than|at most|up to|upto|"
+    r"max(?:imum)?|maxing out at|within|inside|capped|cap|limit(?:ed)?|ceiling|budget(?:s|ed)?|"
+    r"afford|spend|pay|<=?|i(?:ve)? (?:only |just )?(?:have|got)(?: got)?)"
 )
 _AT_LEAST = (
     r"(?:at least|min(?:imum)?|from|starting (?:at|from)|upwards of|no less than|not less than|not under|>=?)"
@@ -65,10 +66,10 @@ _Meaning = Literal["range", "max", "min", "around", "bare"]
 # The first meaning that fits is taken, so the more specific ones stand first.
 _MEANINGS: tuple[tuple[_Meaning, str], ...] = (
     ("range", rf"(?:between|from)\s+{_A}\s*(?:and|to|through|until|till?|-|–|—)\s*{_B}"),
-    ("range", rf"(?:more than|over|above|at least|min(?:imum)?|>)\s*{_A}\s*(?:,|and|but)*\s*"
-     rf"(?:less than|under|below|at most|max(?:imum)?|not (?:more than|over)|up to|<)\s*{_B}"),
-    ("range", rf"(?:less than|under|below|at most|max(?:imum)?|not (?:more than|over)|up to|<)\s*{_A}\s*(?:,|and|but)*\s*"
-     rf"(?:more than|over|above|at least|min(?:imum)?|not (?:less than|under)|>)\s*{_B}"),
+    ("range", rf"(?:more than|over|above|at least|min(?:imum)?|>)\s*{_A}\s*(?:,|and|but)*"
+     rf"\s*(?:less than|under|below|at most|max(?:imum)?|not (?:more than|over)|up to|<)\s*{_B}"),
+    ("range", rf"(?:less than|under|below|at most|max(?:imum)?|not (?:more than|over)|up to|<)\s*{_A}"
+     rf"\s*(?:,|and|but)*\s*(?:more than|over|above|at least|min(?:imum)?|not (?:less than|under)|>)\s*{_B}"),
     ("range", rf"{_A}\s*(?:-|–|—|to|until|till?|or)\s*{_B}"),
     ("max", rf"\b{_NO}\b(?:(?! (?:not?|and|but)\b)[^.,;\d$]){{0,24}}?\b{_MORE_THAN}{_FILLER}{_A}"),
     ("min", rf"\b{_NO} (?:less than|under|below|cheaper than){_FILLER}{_A}"),

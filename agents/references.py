@@ -74,6 +74,7 @@ _ANY_PLACE = re.compile(
 _FIRST_FEW = re.compile(
     r"\b(?:(?:first|top|these|those|the|all|your) )+(?P<count>two|three|2|3)\b(?! (?:dollars?|bucks?|star))"
 )
+_BETWEEN = re.compile(r"\b(?:and|or|vs|versus|with|to|against|from|between)\b|,")
 _ALL_OF = re.compile(r"\b(?:all|these|those|them|they|three|3)\b(?! two)")
 
 
@@ -130,8 +131,7 @@ def resolve_several(reference: Reference, sight: InSight, catalogue: Catalogue, 
     if counted := _FIRST_FEW.search(text):
         found += shown[: _COUNTS.get(counted["count"]) or int(counted["count"])]
     bought = list(dict.fromkeys(interaction.item_id for interaction in reversed(sight.history)))
-    parts = [] if len(found) > 1 else re.split(r"\b(?:and|or|vs|versus|with|to|against|from|between)\b|,", text)
-    for part in parts:
+    for part in _BETWEEN.split(text) if len(found) < 2 else ():
         name = _name(_ORDINAL.sub(" ", part))
         places = [bought, shown] if _PURCHASE.search(part) or "my " in part else [shown, bought]
         fits = next((fits for place in places if (fits := catalogue.match(name, place))), [])
@@ -148,7 +148,7 @@ def resolve_several(reference: Reference, sight: InSight, catalogue: Catalogue, 
 
 
 def pointed_at(text: str, names: Sequence[str]) -> str:
-    """What of a question points at a product: places, dates, and the ``names`` in it; "it" where nothing does."""
+    """What of a question points at a product: places, dates, the ``names`` in it; "it" where nothing does."""
     places = [match.group() for pattern in (_ORDINAL, _TOP, _LAST, _DATE) for match in pattern.finditer(text)]
     pronouns = ["it"] if _PRONOUN.search(text) or not places + list(names) else []
     return " ".join([*places, *names, *pronouns])

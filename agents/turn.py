@@ -82,7 +82,8 @@ class Steps:
             searching = bool(conversation["shown"]) or bool(wishes)
             in_sight = bool(conversation["shown"] or conversation["focus"])
             situation = Situation(searching, wishes.constraints, in_sight)
-            turn.plan = self._answer_to_question(conversation, turn) or self.planner.plan(turn.message, situation)
+            answered = self._answer_to_question(conversation, turn)
+            turn.plan = answered or self.planner.plan(turn.message, situation)
 
     def recall(self, conversation: Conversation, turn: Turn, emit: Emit) -> None:
         """Who is talking, with what they bought and stated, and which products the message points at."""

@@ -40,7 +40,8 @@ NOTHING_SHOWN = 0.25  # taken from what is said about products where none is in 
 
 _CHANGES = cast("list[tuple[Change, re.Pattern[str]]]", patterns("changes"))
 _RELAX = re.compile(
-    r"\b(?:(?:forget|drop|ignore|lift|remove|never ?mind|scrap|without|relax|no|lose|ditch|withdraw|waive|take (?:back|away|off))(?: about)?(?: the| my| that)?|"
+    r"\b(?:(?:forget|drop|ignore|lift|remove|never ?mind|scrap|without|relax|no|lose|"
+    r"ditch|withdraw|waive|take (?:back|away|off))(?: about)?(?: the| my| that)?|"
     r"any|whatever) "
     r"(?P<facet>budget|price(?: limit)?|limit|brand|color|department|kind|wording|rest)\b|"
     r"\b(?P<after>brand|price|color|budget) (?:doesnt|does not|isnt|dont|is not) (?:really )?(?:matter|"
@@ -61,7 +62,10 @@ _LIKE = re.compile(
     r"(?=$|[,.;!?]| (?:but|under|below|around|less|for|only|cheaper|without|not|in|and|at|please)\b|"
     r" that (?:is|costs?)\b)"
 )
-_OWNED = re.compile(r"\b(?:my(?! (?:shopping |virtual )?(?:basket|cart|bag|list|order|money|budget|taste|liking)\b)|i (?:already )?(?:bought|own|owned|got|have|ordered|purchased|had))\b")
+_OWNED = re.compile(
+    r"\b(?:my(?! (?:shopping |virtual )?(?:basket|cart|bag|list|order|money|budget|taste|liking)\b)|"
+    r"i (?:already )?(?:bought|own|owned|got|have|ordered|purchased|had))\b"
+)
 _SENTENCE_END = re.compile(r"[.!?;\n]+\s+")
 _POINTING_AT = re.compile(r"\b(?:my|one|ones|first|second|third|two|three)\b")
 _FIVE_WORDS, _LONG = re.compile(any_of("five_words")), re.compile(any_of("long"))
@@ -95,7 +99,8 @@ class Understanding:
         self._examples = encoder.encode(texts)  # (n_examples, 384)
         changes = phrases["critique"]["changes"]
         self._change_of = [cast(Change, change) for change in changes for _ in changes[change]]
-        self._changes = encoder.encode([lexicon.correct(text) for texts in changes.values() for text in texts])
+        wordings = [lexicon.correct(text) for each in changes.values() for text in each]
+        self._changes = encoder.encode(wordings)  # (n_wordings, 384)
         self._weights = _ridge(self._examples, self._intent_of)  # (385, n_intents)
 
     def plan(self, message: str, situation: Situation = Situation()) -> Plan:
@@ -204,7 +209,7 @@ class Understanding:
         return any(cue.search(text) for cues in self._cues.values() for cue in cues)
 
     def _substance(self, text: str) -> str:
-        """The text without sentences of mere courtesy, where it says more than that ("Hi! I need a tent.")."""
+        """The text without sentences of mere courtesy, where it says more ("Hi! I need a tent.")."""
         sentences = _SENTENCE_END.split(text)
         said = [part for part in sentences if not self._is_courtesy(part)]
         return ". ".join(said) if said and len(said) < len(sentences) else text
@@ -247,7 +252,7 @@ class Understanding:
 
 
 def _ridge(rows: np.ndarray, intent_of: np.ndarray) -> np.ndarray:
-    """Weights of one ridge regression an intent (1 where an example is of it, -1 elsewhere), (d + 1, n_intents).
+    """Weights (d + 1, n_intents) of a ridge regression an intent: 1 where an example is of it, -1 elsewhere.
 
     Intents count alike, however many examples they have; the last row is the bias.
     """

@@ -106,7 +106,7 @@ class KeptEncoder:
 
 @cache
 def english_words() -> frozenset[str]:
-    """The words that the encoder's tokenizer holds whole: common English, so no misspelling of something else.
+    """The words that the encoder's tokenizer holds whole: common English, so no slip in another word.
 
     Empty where the encoder is not installed.
     """

@@ -50,7 +50,7 @@ class QuietShop(Shop):
         """A narrative of no words."""
         from crs.narrator.narrate import Narrated, NarrationStream
 
-        return NarrationStream(iter(()), [Narrated("", (), 0, 0, 0.0, 0.0, 0, False)])
+        return NarrationStream((piece for piece in ()), [Narrated("", (), 0, 0, 0.0, 0.0, 0, False)])
 
     def close(self) -> None:
         """There is nothing to free."""

@@ -122,7 +122,7 @@ class Shop:
         return self.memory.recall(user_id)
 
     def purchases_of(self, item_id: str) -> list[Interaction]:
-        """Everyone's purchases of an item, with stars and reviews. Raises NotFoundError for an unknown one."""
+        """Everyone's purchases of an item, with stars and reviews. Raises NotFoundError for a stranger."""
         return self.bundle.store.purchases_of(item_id)
 
     def newcomer(self, user_id: str, history: Sequence[Interaction] = ()) -> Person:

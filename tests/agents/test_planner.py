@@ -28,7 +28,11 @@ def replying(**arguments: Any) -> FakeChat:
 
 def test_a_wish_in_the_stores_own_names() -> None:
     chat = replying(
-        intent="recommend", kinds=["kettles", "samovar"], colors=["Blue"], not_brands=["tarnwick"], max_price=40
+        intent="recommend",
+        kinds=["kettles", "samovar"],
+        colors=["Blue"],
+        not_brands=["tarnwick"],
+        max_price=40,
     )
     planner = planner_of(chat)
     plan = planner.plan("a blue kettle or samovar, forty tops, not tarnwick")

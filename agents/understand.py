@@ -49,7 +49,9 @@ _RELAX = re.compile(
 )
 _MASKS = {"kind": "product", "brand": "that brand"}
 _LETTING_GO = re.compile(r"\b(?:forget|drop|lose|ditch|scrap|remove|never ?mind)(?: about)?(?: the| that)? $")
-_OF_WHAT_IS_SHOWN: tuple[Intent, ...] = ("critique", "why_this", "pick_item", "ask", "compare")
+_OF_WHAT_IS_SHOWN: tuple[Intent, ...] = (
+    "critique", "why_this", "pitch", "pick_item", "ask", "compare",
+)  # fmt: skip
 _OF_THE_SAME = re.compile(r"\b(?:it|they|them|those|these|that one|this one|the same|ones|results?|list)\b")
 _ABOUT_PRODUCTS = ("why_bought", "why_this", "pitch", "pick_item", "ask", "compare")
 _IS_NAME = re.compile(r" (?:one|ones|\w+ (?:one|ones))\b")

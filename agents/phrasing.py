@@ -34,8 +34,8 @@ _RELAXING: Mapping[Facet, str] = {
     "words": "Forget the rest",
 }
 ABILITIES = (
-    "I recommend products, tell you why you may have bought something, say why I picked an item, "
-    "pitch one to you, and describe you as a shopper."
+    "I recommend products, answer questions about them and compare them, tell you why you may have bought "
+    "something, say why I picked an item, pitch one to you, and describe you as a shopper."
 )
 
 
@@ -100,6 +100,11 @@ def recommending(rng: random.Random, n_items: int, wishes: Wishes, n_purchases: 
             "Here is what I would put on your list.",
         )
     )
+
+
+def unlisted(words: str) -> str:
+    """Said before products that only come near what was asked for; empty where the store knows the words."""
+    return f"No listing here speaks of \u201c{words}\u201d; what follows only comes near. " if words else ""
 
 
 def describe(wishes: Wishes) -> str:

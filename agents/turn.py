@@ -356,7 +356,8 @@ class Steps:
         if plan.intent in ("recommend", "critique"):
             if turn.recommendations:
                 found = len(turn.recommendations)
-                return phrasing.recommending(rng, found, turn.wishes, n_purchases), []
+                unlisted = phrasing.unlisted(self._unlisted(plan.wishes.constraints))
+                return unlisted + phrasing.recommending(rng, found, turn.wishes, n_purchases), []
             in_the_way = self._in_the_way(turn)
             return phrasing.nothing_fits(turn.wishes, in_the_way), in_the_way
         if plan.intent == "why_bought" and plan.target_id is None:
@@ -375,6 +376,12 @@ class Steps:
             "pick_item": lambda: phrasing.picked(rng),
         }
         return sentences.get(plan.intent, str)(), []
+
+    def _unlisted(self, asked: Constraints) -> str:
+        """The words of a wish that names nothing listed, where no listing says a single one of them."""
+        if asked.kinds or asked.departments or asked.like_ids:
+            return ""
+        return "" if any(self.catalogue.saying(word) for word in asked.words.split()) else asked.words
 
     def _answer(
         self, conversation: Conversation, turn: Turn, speech: Speech, in_the_way: list[Facet]

@@ -140,6 +140,11 @@ def test_products_are_compared_in_a_table_that_is_kept(talk: Talk) -> None:
     assert kept.table == answer.table
 
 
+def test_what_no_listing_speaks_of_is_said(talk: Talk) -> None:
+    assert "No listing here speaks of \u201csnowmobile\u201d" in talk("anna", "show me a snowmobile").text
+    assert "No listing" not in talk("anna", "recommend me a lamp").text
+
+
 def test_nothing_to_compare_is_said(talk: Talk) -> None:
     answer = talk("anna", "compare the second with the third")
     assert answer.table is None and "two or three products" in answer.text

@@ -117,9 +117,9 @@ class Steps:
                 item = self.shop.items[plan.target_id]
                 turn.recommendations = [Recommendation(item, 0.0, shares)]
             elif plan.compared:
-                shares = {i: _shares_of(i, conversation) for i in plan.compared}
                 turn.recommendations = [
-                    Recommendation(self.shop.items[i], 0.0, shares[i]) for i in plan.compared
+                    Recommendation(self.shop.items[i], 0.0, _shares_of(i, conversation))
+                    for i in plan.compared
                 ]
             elif turn.asks:
                 turn.recommendations = [Recommendation(self.shop.items[i], 0.0, {}) for i in plan.candidates]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
@@ -16,7 +16,7 @@ from knowledge.memory import Person
 from knowledge.types import Task
 
 if TYPE_CHECKING:
-    from crs.narrator.narrate import NarrationStream
+    from crs.narrator.narrate import NarrationStream, Piece
     from crs.storyteller import Storyteller
     from knowledge.feedback import FeedbackLog
     from knowledge.memory import Memory
@@ -50,10 +50,14 @@ class QuietShop(Shop):
         """A narrative of no words."""
         from crs.narrator.narrate import Narrated, NarrationStream
 
-        return NarrationStream((piece for piece in ()), [Narrated("", (), 0, 0, 0.0, 0.0, 0, False)])
+        return NarrationStream(_silence(), [Narrated("", (), 0, 0, 0.0, 0.0, 0, False)])
 
     def close(self) -> None:
         """There is nothing to free."""
+
+
+def _silence() -> Iterator[Piece]:
+    yield from ()
 
 
 class PreparedEncoder:

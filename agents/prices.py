@@ -60,7 +60,7 @@ _OR_LESS = (
     r"(?:max(?:imum)?\b|tops\b|or (?:less|under|below|cheaper|lower)|at (?:the )?most|limit\b|budget\b|"
     r"and (?:under|below|less)|ceiling\b)"
 )
-_OR_SO = r"[-,]?\s*(?:ish\b|or so\b|or thereabouts|give or take|range\b)"
+_OR_SO = r"[-,]?\s*(?:ish\b|or so\b|(?:or )?thereabouts|give or take|range\b)"
 
 _Meaning = Literal["range", "max", "min", "around", "bare"]
 # The first meaning that fits is taken, so the more specific ones stand first.

@@ -38,7 +38,8 @@ _LAST = re.compile(
     r"april|may|june|july|august|september|october|november|december|\d))"
 )
 _PURCHASE = re.compile(
-    r"\b(?:purchas\w*|(?:my|our|last|latest|recent|previous) (?:\w+ ){0,2}orders?|ordered|bought|did i buy|got|owned|acquired|picked up|shopped|acquisition)\b"
+    r"\b(?:purchas\w*|(?:my|our|last|latest|recent|previous) (?:\w+ ){0,2}orders?|"
+    r"ordered|bought|did i buy|got|owned|acquired|picked up|shopped|acquisition)\b"
 )
 _RECENT = re.compile(
     r"\b(?:most recent(?:ly)?|latest|newest|last (?:thing|purchase|order|buy|item|acquisition)|"

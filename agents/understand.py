@@ -273,6 +273,8 @@ def _critique(plan: Plan, text: str, wishes: Wishes, like: Reference | None) -> 
     change: Change = next((name for name, pattern in _CHANGES if pattern.search(text)), "")
     if like is not None and change not in ("cheaper", "pricier", "other_brand", "other_color"):
         change = "more_like"
+    elif change in ("cheaper", "pricier") and (wishes.constraints.max_price or wishes.constraints.min_price):
+        change = ""  # "pricey, anything below 50?": the figure says how much
     elif change == "more" and wishes:
         change = ""  # "another one in blue": the wish is the change
     facets = [match["facet"] or match["after"] or "price" for match in _RELAX.finditer(text)]

@@ -145,6 +145,11 @@ def test_what_no_listing_speaks_of_is_said(talk: Talk) -> None:
     assert "No listing" not in talk("anna", "recommend me a lamp").text
 
 
+def test_a_figure_outweighs_a_word_about_price(talk: Talk) -> None:
+    answer = talk("anna", "recommend something for the kitchen", "pricey, anything below 26?")
+    assert answer.constraints["max_price"] == 26
+
+
 def test_nothing_to_compare_is_said(talk: Talk) -> None:
     answer = talk("anna", "compare the second with the third")
     assert answer.table is None and "two or three products" in answer.text

@@ -29,7 +29,7 @@ def chips_for(
         return _for_newcomers(items)
     if plan.intent in ("recommend", "critique", "introduce") and target is not None:
         return ("Why this one?", "Something cheaper", "A different brand", "Show me more")
-    if plan.intent in ("why_this", "pitch", "pick_item") and target is not None:
+    if plan.intent in ("why_this", "pitch", "pick_item", "ask") and target is not None:
         like_it = f"Show me something like the {short_title(target)}"
         return (like_it, "Something cheaper", "Recommend something for me")
     if plan.intent == "why_bought" and target is not None:

@@ -52,7 +52,8 @@ class Assistant:
         self.shop = shop
         self._checkpointer = checkpointer or InMemorySaver()
         self.people = People(shop, notebook or Notebook(), self._checkpointer)
-        self._graph = _build_graph(Steps(shop, self.people), self._checkpointer)
+        self.steps = Steps(shop, self.people)
+        self._graph = _build_graph(self.steps, self._checkpointer)
         self._turns = Turns()
 
     def open(self, conversation_id: str, user_id: str | None = None, owner: str | None = None) -> None:

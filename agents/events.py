@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from agents.comparison import Table
 from agents.plan import Intent, Plan
 from agents.render import Segment
 from knowledge.types import Recommendation, Task
@@ -87,7 +88,8 @@ class Answer:
     """A whole answer: what is shown, what is cited, and all that a rating of it must keep.
 
     ``constraints``: the wishes that the cards answer, earlier ones of the conversation included; only what is
-    set, empty where nothing was looked for. ``items``: the cards shown, best first.
+    set, empty where nothing was looked for. ``items``: the cards shown, best first. ``table``: products set
+    side by side, plain text.
     """
 
     message_id: str
@@ -108,6 +110,7 @@ class Answer:
     stopped: bool
     created_s: float
     forgotten: bool = False  # the person is forgotten: neither this answer nor its conversation is kept
+    table: Table | None = None
 
     @property
     def task(self) -> Task | None:
@@ -133,6 +136,8 @@ class Answer:
         fields["segments"] = tuple(Segment(**segment) for segment in data["segments"])
         fields["cites"] = tuple(Cite(**cite) for cite in data["cites"])
         fields["told"] = tuple(Told(**told) for told in data["told"])
+        if table := data.get("table"):
+            fields["table"] = Table(tuple(table["head"]), tuple(tuple(row) for row in table["rows"]))
         fields["chips"], fields["history_ids"] = tuple(data["chips"]), tuple(data["history_ids"])
         return cls(**fields)
 

@@ -27,3 +27,18 @@ def any_of(name: str, table: str = "patterns") -> str:
 def patterns(table: str) -> list[tuple[str, re.Pattern[str]]]:
     """Every list of a table as a compiled pattern, in the file's order."""
     return [(name, re.compile(any_of(name, table))) for name in _language()[table]]
+
+
+def replacements(table: str) -> list[tuple[re.Pattern[str], str]]:
+    """A table of patterns and what stands for them, in the file's order."""
+    return [(re.compile(pattern), text) for pattern, text in _language()[table].items()]
+
+
+def synonyms() -> dict[str, list[str]]:
+    """The store's name of a product -> what people call it as well."""
+    return dict(_language()["synonyms"])
+
+
+def topics(table: str) -> list[tuple[str, re.Pattern[str]]]:
+    """A table of single patterns, each with its name, in the file's order; compiled once by ``re``."""
+    return [(name, re.compile(rf"\b(?:{pattern})\b")) for name, pattern in _language()[table].items()]

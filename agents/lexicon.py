@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from agents.language import word_set
+from agents.language import synonyms, word_set
 from agents.words import (
     STOPWORDS,
     WORD,
@@ -16,6 +17,7 @@ from agents.words import (
     edit_distance,
     normalise,
     singular,
+    spelt_out,
     words,
 )
 from knowledge.types import Constraints
@@ -29,7 +31,12 @@ _SHORTENED: tuple[Field, ...] = ("kind", "color", "department")
 _SPELLINGS = {"gray": "grey", "colour": "color", "colours": "color", "colors": "color"}
 
 _NO_SHORT_FORMS = STOPWORDS | word_set("no_short_forms")
+_SETS = ("set", "kit")  # a "paint brush set" is a brush to people
 _COMMANDS = word_set("commands")
+_MATERIAL_COLORS = word_set("material_colors")
+_AS_COLOR = re.compile(r"\bin (?:a )?$")  # "in stone" is a colour; "a stone bowl" is made of it
+_ENDING = re.compile(r"(?:y|ish|able|ful|less|proof|ness|ing|ed|ly)$")  # "scratchy" is a word as "scratch" is
+_FOR_WHAT = re.compile(r" for (?:(?:my|the|a|an|our|his|her|their|your|some) )?(?:[^\W\d_]+ )?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +72,53 @@ class Lexicon:
         for field in _FIELDS:
             for name in named[field]:
                 self._phrases.setdefault(_key(name), (field, name.lower()))
-        for field in _SHORTENED:
+        for field in _SHORTENED:  # departments last
             self._add_short_forms(field, named[field])
+        self._add_brand_beginnings(vocabulary.brands)
+        self._add_synonyms()
         self._longest = max((len(key) for key in self._phrases), default=1)
-        self._spellings = {word for key in self._phrases for word in key} | _COMMANDS
+        self._joined = {"".join(key): hit for key, hit in self._phrases.items() if hit[0] != "department"}
+        self._spellings = {word for key in self._phrases for word in key if len(word) > 3} | _COMMANDS
+        self._color_words = {word for name in vocabulary.colors for word in _key(name)}
         self.listing_words = frozenset(listing_words)
+
+    def _add_brand_beginnings(self, names: Sequence[str]) -> None:
+        """ "Foxglen" for "Foxglen Parlor": a brand's first word, where it is no everyday one."""
+        for name in names:
+            first, *rest = _key(name) or ("",)
+            if rest and len(first) > 4 and first not in common_words():
+                self._phrases.setdefault((first,), ("brand", name.lower()))
+
+    def _add_synonyms(self) -> None:
+        """What people call the kinds that this store lists."""
+        for name, others in synonyms().items():
+            hit = self._phrases.get(_key(name))
+            if hit is None or hit[0] != "kind":
+                continue
+            for other in others:
+                self._phrases.setdefault(_key(other), hit)
 
     def _add_short_forms(self, field: Field, names: Sequence[str]) -> None:
         """Department: any of its words; kind and colour: the last one. A whole name is never a short form."""
         meant: dict[str, list[str]] = defaultdict(list)
         for name in names:
             key = _key(name)
-            for word in key if field == "department" else key[-1:]:
+            for word in key if field == "department" else key[-1 - (key[-1] in _SETS and len(key) > 2) :][:1]:
                 if len(word) > 2 and word not in _NO_SHORT_FORMS:
                     meant[word].append(name.lower())
         for word, values in meant.items():
-            if self._phrases.setdefault((word,), (field, word)) == (field, word):
-                self._short[field, word] = tuple(dict.fromkeys(values))
+            full = tuple(dict.fromkeys(values))
+            taken = self._phrases.get((word,))
+            if taken in self._short and field == "department":  # "toys" are a whole department's
+                del self._short[self._phrases.pop((word,))]
+            # what only one name can mean is that name
+            name = full[0] if len(full) == 1 and field != "color" else word
+            if self._phrases.setdefault((word,), (field, name)) == (field, word):
+                self._short[field, word] = full
+
+    def names_of(self, field: Field, name: str) -> tuple[str, ...]:
+        """The store's names that a short form may mean, without itself; none where it is no short form."""
+        return tuple(full for full in self._short.get((field, name), ()) if full != name)
 
     def spell_out(self, constraints: Constraints) -> Constraints:
         """The same constraints with every short form replaced by the names the store uses."""
@@ -101,17 +138,19 @@ class Lexicon:
         )
 
     def correct(self, text: str) -> str:
-        """The text in normal form, with slips in vocabulary and steering words mended."""
-        return WORD.sub(lambda match: self._mend(match.group()), normalise(text))
+        """The text in normal form, short forms spelt out, slips in vocabulary and steering words mended."""
+        return WORD.sub(lambda match: self._mend(match.group()), spelt_out(normalise(text)))
 
     def find(self, text: str) -> list[Found]:
         """Vocabulary in a text in normal form, longest phrases first, left to right, without overlap."""
         tokens = list(WORD.finditer(text))
         keys = [_word_key(token.group()) for token in tokens]
-        found, at = [], 0
+        found: list[Found] = []
+        at = 0
         while at < len(tokens):
             for length in range(min(self._longest, len(tokens) - at), 0, -1):
-                hit = self._phrases.get(tuple(keys[at : at + length]))
+                key = tuple(keys[at : at + length])
+                hit = self._phrases.get(key) or self._run_together(key, tokens[at : at + length])
                 if hit:
                     end = at + length - 1
                     span = tokens[at].start(), tokens[end].end()
@@ -119,7 +158,38 @@ class Lexicon:
                     at = end
                     break
             at += 1
-        return found
+        return _one_color_each(self._turned_round(text, found), text)
+
+    def _run_together(
+        self, key: tuple[str, ...], tokens: Sequence[re.Match[str]]
+    ) -> tuple[Field, str] | None:
+        """A name written apart ("head phones") or as one word ("waterbottle")."""
+        joined = "".join(key)
+        if len(joined) < 6 or (len(key) == 1 and tokens[0].group() in common_words()):
+            return None
+        return self._joined.get(joined)
+
+    def _turned_round(self, text: str, found: list[Found]) -> list[Found]:
+        """The names found, and "a bed for my dog" as the dog bed that it is."""
+        for what, start, end in self._inverted(text):
+            named = [hit for hit in found if hit.start <= start < hit.end]
+            if not any(hit.field == "kind" and not hit.is_short and " " in hit.name for hit in named):
+                found = [hit for hit in found if hit.end <= start or hit.start >= end]
+                found.append(Found("kind", what, start, end))
+        return sorted(found, key=lambda hit: hit.start)
+
+    def _inverted(self, text: str) -> list[tuple[str, int, int]]:
+        """(kind, start, end) wherever a two-word kind's last word is "for" its first one."""
+        tokens = list(WORD.finditer(text))
+        keys = [_word_key(token.group()) for token in tokens]
+        spans = []
+        for at, (thing, token) in enumerate(zip(keys, tokens, strict=True)):
+            for later in range(at + 2, min(at + 5, len(tokens))):
+                hit = self._phrases.get((keys[later], thing))
+                between = text[token.end() : tokens[later].start()]
+                if hit and hit[0] == "kind" and _FOR_WHAT.fullmatch(between):
+                    spans.append((hit[1], token.start(), tokens[later].end()))
+        return spans
 
     def _mend(self, word: str) -> str:
         key = _word_key(word)
@@ -131,15 +201,27 @@ class Lexicon:
                 (distance, candidate)
                 for candidate in self._spellings
                 if candidate[0] == word[0]
-                and len(candidate) >= 5
-                and (distance := min(edit_distance(form, candidate, limit) for form in {word, key})) <= limit
+                and (
+                    min(len(word), len(candidate)) >= 5
+                    or sorted(word) == sorted(candidate)
+                    or (len(word) == len(candidate) == 4 and word[:3] == candidate[:3])
+                    or (len(candidate) == len(word) + 1 and candidate in self._color_words)
+                    or (len(candidate) == 5 and candidate in _COMMANDS)
+                )
+                and (
+                    distance := min(edit_distance(form, candidate, limit) for form in {word, key})
+                ) <= min(limit, allowed_edits(candidate))
             ),
             default=None,
         )
         return nearest[1] if nearest else word
 
     def _is_known(self, word: str) -> bool:
-        return word in common_words() or word in self.listing_words or singular(word) in common_words()
+        known = common_words()
+        if word in known or word in self.listing_words or singular(word) in known:
+            return True
+        stem = _ENDING.sub("", word)
+        return len(stem) > 3 and stem in known
 
 
 def _word_key(word: str) -> str:
@@ -148,3 +230,17 @@ def _word_key(word: str) -> str:
 
 def _key(name: str) -> tuple[str, ...]:
     return tuple(_word_key(word) for word in words(name))
+
+
+def _one_color_each(found: list[Found], text: str) -> list[Found]:
+    """Of "navy blue" only the navy, and no "steel" that says what a thing is made of."""
+    kept: list[Found] = []
+    for hit in found:
+        if hit.field == "color":
+            if hit.name in _MATERIAL_COLORS and not _AS_COLOR.search(text[: hit.start]):
+                continue
+            before = kept[-1] if kept else None
+            if before and before.field == "color" and not text[before.end : hit.start].strip():
+                continue
+        kept.append(hit)
+    return kept

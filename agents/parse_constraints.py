@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
+from agents.critique import merge
 from agents.language import any_of, word_set
 from agents.lexicon import Field, Found, Lexicon
 from agents.plan import Wishes
@@ -18,21 +19,48 @@ _LIST_TAIL = re.compile(r",?\s*(?:and|or|nor|no|not)\s+(?:any\s+)?$|,\s*$")
 _FREE_OF = re.compile(r"\b([^\W\d_]+)[- ]free\b")
 _POSITIVE_ONLY = re.compile(r"\bnothing (?:but|other than)\b|\bonly\b")
 _EMPTY_WORDS = STOPWORDS | word_set("asking")
+_LEAVING_OUT = ("without", "w/o")
+_MATERIALS, _LOOSE = word_set("materials"), word_set("loose_departments")
+_DEPARTMENT_WORD = re.compile(r"\s*(?:department|section|aisle|category|range)\b")
+_THINGS = re.compile(
+    r"\s*(?:stuff|things?|gear|gadgets?|items?|products?|essentials|decor|goods|equipment|accessories|"
+    r"department|section|aisle|category|range)\b"
+)
+_FOR = re.compile(r"\b(?:for|in|from) (?:the |our |my |your )?$")
+# The message takes something back: what comes after holds.
+_TAKEN_BACK = re.compile(
+    r"(?:\b(?:no,? wait|wait,? no|scratch that|actually|or rather|i mean|on second thoughts?|correction|"
+    r"sorry|never ?mind|make (?:it|that)(?= (?:an? )?[^\W\d]+\b)"
+    r"(?! (?:under|below|less|at most|around)))\b[,:]?)"
+)
 
 
 def parse_constraints(text: str, lexicon: Lexicon) -> Wishes:
-    """Wishes of a text in normal form (`Lexicon.correct`); nothing found gives an empty `Wishes`."""
+    """Wishes of a text in normal form (`Lexicon.correct`); nothing found gives an empty `Wishes`.
+
+    Where a message takes something back ("blue, no wait, red"), its latest word on a facet holds.
+    """
+    wishes = Wishes()
+    for number, part in enumerate(_TAKEN_BACK.split(text)):
+        new = _parse(part, lexicon)
+        wishes = merge(wishes, new) if number else new
+    return wishes
+
+
+def _parse(text: str, lexicon: Lexicon) -> Wishes:
     price = parse_price(text)
     rest = price.rest
     found = lexicon.find(rest)
     scopes = _negated(rest, found)
-    found = _without_loose_departments(found, scopes)
+    found = _without_loose_departments(rest, _without_repeats(found, scopes, lexicon), scopes)
     wanted: dict[Field, list[str]] = defaultdict(list)
     unwanted: dict[Field, list[str]] = defaultdict(list)
     for hit in found:
         side = unwanted if _inside(hit.start, scopes) else wanted
         if hit.name not in side[hit.field]:
             side[hit.field].append(hit.name)
+    for field, names in unwanted.items():  # "she hates brown, anything but brown"
+        wanted[field] = [name for name in wanted[field] if name not in names]
     return Wishes(
         Constraints(
             max_price=price.max_price,
@@ -52,11 +80,29 @@ def parse_constraints(text: str, lexicon: Lexicon) -> Wishes:
     )
 
 
-def _without_loose_departments(found: list[Found], scopes: list[tuple[int, int]]) -> list[Found]:
+def _without_repeats(
+    found: list[Found], scopes: list[tuple[int, int]], lexicon: Lexicon
+) -> list[Found]:
+    """Of "a bag, a dry bag" only the dry bag: a short form steps back behind one of the names it may mean."""
+    named = {hit.name for hit in found if not hit.is_short and not _inside(hit.start, scopes)}
+    return [hit for hit in found if not (hit.is_short and named & set(lexicon.names_of(hit.field, hit.name)))]
+
+
+def _without_loose_departments(
+    text: str, found: list[Found], scopes: list[tuple[int, int]]
+) -> list[Found]:
     """A "tent for the garden" need not be a garden product: beside a kind, "garden" is only a word."""
-    if not any(hit.field == "kind" and not _inside(hit.start, scopes) for hit in found):
-        return found
-    return [hit for hit in found if hit.field != "department" or not hit.is_short]
+    has_kind = any(hit.field == "kind" and not _inside(hit.start, scopes) for hit in found)
+
+    def is_meant(hit: Found) -> bool:
+        if hit.field != "department" or _DEPARTMENT_WORD.match(text, hit.end):
+            return True
+        if has_kind:
+            return _inside(hit.start, scopes)
+        is_loose = hit.name in _LOOSE
+        return not is_loose or bool(_THINGS.match(text, hit.end) or _FOR.search(text[: hit.start]))
+
+    return [hit for hit in found if is_meant(hit)]
 
 
 def _negated(text: str, found: list[Found]) -> list[tuple[int, int]]:
@@ -91,16 +137,22 @@ def _avoided(
     text: str, found: list[Found], scopes: list[tuple[int, int]], lexicon: Lexicon
 ) -> tuple[str, ...]:
     """Words a listing must not contain: those under a negation that the listings use ("no plastic")."""
-    avoided = [match[1] for match in _FREE_OF.finditer(text)]
+    avoided = [match[1] for match in _FREE_OF.finditer(text) if match[1] in lexicon.listing_words]
     covered = [(hit.start, hit.end) for hit in found]
     for start, end in scopes:
         negator = _NEGATOR.match(text, start)
         assert negator is not None  # a scope begins at its negator
-        for match in WORD.finditer(text, negator.end(), end):
-            word = match.group()
-            is_listed = word in lexicon.listing_words and not _inside(match.start(), covered)
-            if is_listed and _is_content(word):
-                avoided.append(word)
+        named = [
+            match.group()
+            for match in WORD.finditer(text, negator.end(), end)
+            if match.group() in lexicon.listing_words
+            and not _inside(match.start(), covered)
+            and not any(end == match.start() - 1 for _, end in covered)  # "no red handles" is about the red
+            and _is_content(match.group())
+        ]
+        is_direct = negator.group() in _LEAVING_OUT
+        is_plural = negator.group() == "no" and len(named) == 1 and named[0] != singular(named[0])
+        avoided += [word for word in named if is_direct or is_plural or word in _MATERIALS]
     return tuple(dict.fromkeys(avoided))
 
 

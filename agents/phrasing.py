@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from agents.plan import Facet, Wishes
 from agents.render import short_title
-from knowledge.types import Item
+from knowledge.types import Interaction, Item
 
 _SIGNALS = {
     "cf": "what people with purchases like yours went on to buy",
@@ -37,8 +37,8 @@ _RELAXING: Mapping[Facet, str] = {
     "words": "Forget the rest",
 }
 ABILITIES = (
-    "I recommend products, tell you why you may have bought something, say why I picked an item, "
-    "pitch one to you, and describe you as a shopper."
+    "I recommend products, answer questions about them and compare them, tell you why you may have bought "
+    "something, say why I picked an item, pitch one to you, and describe you as a shopper."
 )
 
 
@@ -105,6 +105,11 @@ def recommending(rng: random.Random, n_items: int, wishes: Wishes, n_purchases: 
     )
 
 
+def unlisted(words: str) -> str:
+    """Said before products that only come near what was asked for; empty where the store knows the words."""
+    return f"No listing here speaks of \u201c{words}\u201d; what follows only comes near. " if words else ""
+
+
 def describe(wishes: Wishes) -> str:
     """Wishes in words: "blue, tent, under $50, not Acme"; empty where there are none."""
     asked = wishes.constraints
@@ -157,6 +162,23 @@ def not_bought(rng: random.Random) -> str:
     return rng.choice(
         ("I can't find that among your purchases.", "I see nothing like that in what you bought.")
     ) + " Which one do you mean?"
+
+
+def quoted(sentence: str, review: Interaction | None) -> str:
+    """A sentence in its own words, and whose they are."""
+    said = f"\u201c{sentence.rstrip('.')}\u201d."
+    if review is None:
+        return f"the listing says {said}"
+    stars = f" who gave it {review.rating:g} of 5 stars" if review.rating is not None else ""
+    return f"a buyer{stars} wrote {said}"
+
+
+def not_listed() -> str:
+    return "the listing doesn't say, and no review speaks of it."
+
+
+def nothing_to_compare() -> str:
+    return "I need two or three products to compare: ask for some first, or name them."
 
 
 def not_found() -> str:

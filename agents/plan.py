@@ -16,6 +16,8 @@ Intent = Literal[
     "about_me",  # who am I as a shopper
     "pitch",  # sell X to me
     "pick_item",  # I take X; or the answer to "which one do you mean?"
+    "ask",  # a question about a product: is it waterproof?
+    "compare",  # two or three products side by side
     "introduce",  # I own a tent and I like gardening
     "greeting",
     "help",
@@ -84,6 +86,7 @@ class Plan:
     """One message understood. ``target_id`` and ``candidates`` are filled once references are resolved.
 
     ``candidates``: the items that a reference fits equally well; more than one means to ask which.
+    ``compared``: the products to set side by side.
     ``confidence``: how near the message lies to the intent's examples, about 0 to 1.
     """
 
@@ -97,6 +100,7 @@ class Plan:
     style: Style = "brief"
     target_id: str | None = None
     candidates: tuple[str, ...] = ()
+    compared: tuple[str, ...] = ()
     confidence: float = 1.0
 
     @property
@@ -118,7 +122,8 @@ class Plan:
         for name in ("reference", "like"):
             fields[name] = Reference(**data[name]) if data[name] else None
         fields["stated"] = tuple(Stated(**stated) for stated in data["stated"])
-        fields["relax"], fields["candidates"] = tuple(data["relax"]), tuple(data["candidates"])
+        for name in ("relax", "candidates", "compared"):
+            fields[name] = tuple(data.get(name, ()))
         return cls(**fields)
 
 

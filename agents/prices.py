@@ -33,7 +33,8 @@ def _amount(name: str) -> str:
 _A, _B = _amount("a"), _amount("b")
 _ABOUT = (
     r"(?:around|about|roughly|approx(?:imately)?|approx\.|circa|near(?:ly)?|somewhere (?:around|near)|~|"
-    r"close to)"
+    r"close to|in the (?:region|neighbou?rhood|vicinity|range|area|ballpark) of|"
+    r"(?:maybe|say|like|perhaps)(?=\s\$?\d))"
 )
 _FILLER = rf"(?:\s+(?:of|is|at|to|only|just|like|{_ABOUT}|a|the))*\s*[:=]?\s*"
 _NO = (
@@ -44,9 +45,10 @@ _MORE_THAN = (
     r"(?:more than|over|above|exceed(?:s|ing)?|past|beyond|north of|higher than|upwards of|going over)"
 )
 _AT_MOST = (
-    r"(?:under|underneath|below|beneath|less than|lower than|cheaper than|less expensive than|at most|up to|"
-    r"upto|max(?:imum)?|maxing out at|within|inside|capped|cap|limit(?:ed)?|ceiling|budget(?:s|ed)?|afford|"
-    r"spend|pay|<=?|i(?:ve)? (?:only |just )?(?:have|got)(?: got)?)"
+    r"(?:sub|make (?:it|that)(?: an?)?|under|underneath|below|beneath|less than|lower than|cheaper than|"
+    r"less expensive than|at most|up to|upto|"
+    r"max(?:imum)?|maxing out at|within|inside|capped|cap|limit(?:ed)?|ceiling|budget(?:s|ed)?|"
+    r"afford|spend|pay|<=?|i(?:ve)? (?:only |just )?(?:have|got)(?: got)?)"
 )
 _AT_LEAST = (
     r"(?:at least|min(?:imum)?|from|starting (?:at|from)|upwards of|no less than|not less than|not under|>=?)"
@@ -58,18 +60,23 @@ _OR_LESS = (
     r"(?:max(?:imum)?\b|tops\b|or (?:less|under|below|cheaper|lower)|at (?:the )?most|limit\b|budget\b|"
     r"and (?:under|below|less)|ceiling\b)"
 )
-_OR_SO = r"-?\s*(?:ish\b|or so\b|or thereabouts|give or take|range\b)"
+_OR_SO = r"[-,]?\s*(?:ish\b|or so\b|(?:or )?thereabouts|give or take|range\b)"
 
 _Meaning = Literal["range", "max", "min", "around", "bare"]
 # The first meaning that fits is taken, so the more specific ones stand first.
 _MEANINGS: tuple[tuple[_Meaning, str], ...] = (
-    ("range", rf"(?:between|from)\s+{_A}\s*(?:and|to|through|-|–)\s*{_B}"),
-    ("range", rf"{_A}\s*(?:-|–|to)\s*{_B}"),
-    ("max", rf"\b{_NO}\b[^.,;\d$]{{0,24}}?\b{_MORE_THAN}{_FILLER}{_A}"),
+    ("range", rf"(?:between|from)\s+{_A}\s*(?:and|to|through|until|till?|-|–|—)\s*{_B}"),
+    ("range", rf"(?:more than|over|above|at least|min(?:imum)?|>)\s*{_A}\s*(?:,|and|but)*"
+     rf"\s*(?:less than|under|below|at most|max(?:imum)?|not (?:more than|over)|up to|<)\s*{_B}"),
+    ("range", rf"(?:less than|under|below|at most|max(?:imum)?|not (?:more than|over)|up to|<)\s*{_A}"
+     rf"\s*(?:,|and|but)*\s*(?:more than|over|above|at least|min(?:imum)?|not (?:less than|under)|>)\s*{_B}"),
+    ("range", rf"{_A}\s*(?:-|–|—|to|until|till?|or)\s*{_B}"),
+    ("max", rf"\b{_NO}\b(?:(?! (?:not?|and|but)\b)[^.,;\d$]){{0,24}}?\b{_MORE_THAN}{_FILLER}{_A}"),
     ("min", rf"\b{_NO} (?:less than|under|below|cheaper than){_FILLER}{_A}"),
     ("min", rf"{_A}\s*{_OR_MORE}"),
     ("max", rf"{_A}\s*{_OR_LESS}"),
     ("around", rf"{_A}\s*{_OR_SO}"),
+    ("around", rf"(?<!\w)(?:spend|pay(?:ing)?|spending|budget(?: is| of)?)\s+{_ABOUT}\s*(?:the )?{_A}"),
     ("min", rf"(?<!\w)at least{_FILLER}{_A}"),
     ("max", rf"(?<!\w){_AT_MOST}{_FILLER}{_A}"),
     ("min", rf"(?<!\w)(?:{_AT_LEAST}|{_MORE_THAN}){_FILLER}{_A}"),
@@ -77,6 +84,7 @@ _MEANINGS: tuple[tuple[_Meaning, str], ...] = (
     ("bare", rf"(?:for\s+)?{_A}"),
 )
 _PATTERNS = tuple((meaning, re.compile(pattern)) for meaning, pattern in _MEANINGS)
+_NOT = re.compile(r"\b(?:not|no|isnt|nothing)(?: (?:the|a|an|too|so|some))? $")
 _CHEAP, _PREMIUM = re.compile(any_of("cheap")), re.compile(any_of("premium"))
 
 
@@ -98,7 +106,7 @@ def parse_price(text: str) -> PriceWish:
         if match is not None:
             low, high = _bounds(match, meaning)
             return PriceWish(f"{text[: match.start()]} ; {text[match.end() :]}", low, high)
-    if found := _CHEAP.search(text):
+    if (found := _CHEAP.search(text)) and not _NOT.search(text[: found.start()]):
         return PriceWish(_cut(text, found), price="cheap")
     if found := _PREMIUM.search(text):
         return PriceWish(_cut(text, found), price="premium")

@@ -22,27 +22,30 @@ _ORDINALS = {
     for word in names.split()
 }  # fmt: skip
 _ORDINAL = re.compile(
-    r"\b(?:(?:number|option|no|card|pick|item|choice|#)\s*#?\s*(?P<number>[1-8]|one|two|three|four|five|six|"
-    r"seven|eight)|#\s*(?P<hash>[1-8])|"
-    r"(?P<ordinal>first|1st|second|2nd|third|3rd|fourth|4th|fifth|5th|sixth|6th|seventh|7th|eighth|"
+    r"(?:\b(?:number|option|no|card|pick|item|choice)\s*#?\s*(?P<number>[1-8]|one|two|three|four|five|six|"
+    r"seven|eight)|(?<!\w)#\s*(?P<hash>[1-8])|"
+    r"\b(?P<ordinal>first|1st|second|2nd|third|3rd|fourth|4th|fifth|5th|sixth|6th|seventh|7th|eighth|"
     r"8th)(?! (?:time|aid|hand)))\b"
 )
 _TOP = re.compile(
     r"\b(?:top|former) (?:one|pick|choice|card|item|result|suggestion)\b|\bthe (?:top|former)\b"
 )
 _LAST = re.compile(
-    r"\b(?:last|bottom|final|latter)\b"
+    r"(?:\b(?:the|my|our|your|that|this|its|bought|got|ordered|purchased|very|in) (?:very )?"
+    r"(?:last|bottom|final|latter)\b|^(?:last|bottom|final|latter)\b|"
+    r"\b(?:last|bottom|final) (?:one|card|option|item|thing|purchase|order|pick|product|buy)\b)"
     r"(?! (?:spring|summer|autumn|fall|winter|year|month|week|night|time|christmas|january|february|march|"
     r"april|may|june|july|august|september|october|november|december|\d))"
 )
 _PURCHASE = re.compile(
-    r"\b(?:purchas\w*|order(?:s|ed)?|bought|buy|got|owned|acquired|picked up|shopped|acquisition)\b"
+    r"\b(?:purchas\w*|(?:my|our|last|latest|recent|previous) (?:\w+ ){0,2}orders?|"
+    r"ordered|bought|did i buy|got|owned|acquired|picked up|shopped|acquisition)\b"
 )
 _RECENT = re.compile(
     r"\b(?:most recent(?:ly)?|latest|newest|last (?:thing|purchase|order|buy|item|acquisition)|"
     r"recent (?:purchase|order))\b"
 )
-_PRONOUN = re.compile(r"\b(?:it|this|that|these|those|them|same one)\b")
+_PRONOUN = re.compile(r"\b(?:its?|they|this|that|these|those|them|same one)\b")
 _POINTING = word_set("pointing")
 _SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}
 _MONTHS = {
@@ -62,6 +65,18 @@ _DATE = re.compile(
     r"(?P<count>a|an|one|two|three|four|five|six|\d+) (?P<unit>years?|months?|weeks?) (?:ago|back))\b"
 )
 _COUNTS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
+
+
+_ANY_PLACE = re.compile(
+    _ORDINAL.pattern + r"|(?<![\w.$])(?P<bare>[1-8])(?![\w.%])|"
+    r"\b(?P<word>one|two|three|four|five)(?=,? (?:(?:and|or|vs|with) )?(?:two|three|four|five)\b)|"
+    r"(?<=\bone and )(?P<after>two|three|four|five)|(?<=\btwo and )(?P<later>three|four|five)"
+)
+_FIRST_FEW = re.compile(
+    r"\b(?:(?:first|top|these|those|the|all|your) )+(?P<count>two|three|2|3)\b(?! (?:dollars?|bucks?|star))"
+)
+_BETWEEN = re.compile(r"\b(?:and|or|vs|versus|with|to|against|from|between)\b|,")
+_ALL_OF = re.compile(r"\b(?:all|these|those|them|they|three|3)\b(?! two)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +118,50 @@ def resolve(reference: Reference, sight: InSight, catalogue: Catalogue) -> list[
         if pointed:
             return [pointed]
     return [] if reference.owned else catalogue.match(name)
+
+
+def resolve_several(reference: Reference, sight: InSight, catalogue: Catalogue, most: int) -> list[str]:
+    """The products to set side by side, in the order named: places, names, what is talked about.
+
+    Where fewer than two are named, those shown fill up; still fewer than two means that it cannot be told.
+    """
+    text, shown = reference.words, list(sight.shown)
+    found: list[str] = [shown[place - 1] for place in _places(text) if place <= len(shown)]
+    if _LAST.search(text) and shown:
+        found.append(shown[-1])
+    if counted := _FIRST_FEW.search(text):
+        found += shown[: _COUNTS.get(counted["count"]) or int(counted["count"])]
+    bought = list(dict.fromkeys(interaction.item_id for interaction in reversed(sight.history)))
+    for part in _BETWEEN.split(text) if len(found) < 2 else ():
+        name = _name(_ORDINAL.sub(" ", part))
+        places = [bought, shown] if _PURCHASE.search(part) or "my " in part else [shown, bought]
+        fits = next((fits for place in places if (fits := catalogue.match(name, place))), [])
+        if len(fits) == 1 or (fits and not found):
+            found += fits
+        elif not fits and not shown:
+            found += catalogue.match(name)[:1]
+    found = list(dict.fromkeys(found))
+    if len(found) < 2:
+        enough = most if _ALL_OF.search(text) else 2
+        rest = [sight.focus] if sight.focus and found else []
+        found = list(dict.fromkeys([*found, *rest, *shown]))[:enough]
+    return found[:most]
+
+
+def pointed_at(text: str, names: Sequence[str]) -> str:
+    """What of a question points at a product: places, dates, the ``names`` in it; "it" where nothing does."""
+    places = [match.group() for pattern in (_ORDINAL, _TOP, _LAST, _DATE) for match in pattern.finditer(text)]
+    pronouns = ["it"] if _PRONOUN.search(text) or not places + list(names) else []
+    return " ".join([*places, *names, *pronouns])
+
+
+def _places(text: str) -> list[int]:
+    """All positions named, in order: "the first and #3", "2 or 4", "one and three"."""
+    return [
+        _ORDINALS[next(place for place in match.groups() if place)]
+        for match in _ANY_PLACE.finditer(text)
+        if not _FIRST_FEW.match(text, match.start())
+    ]
 
 
 def choose(text: str, among: Sequence[str], catalogue: Catalogue) -> list[str]:

@@ -32,6 +32,11 @@ class Speech:
         if sentence:
             self._add(Piece(self._gap("\n\n") + sentence))
 
+    def answer(self, sentences: Sequence[str]) -> None:
+        """Sentences about the target, which is named and cited before them."""
+        for piece in (Piece(self._gap("\n\n")), Piece("", 0), Piece(": " + " ".join(sentences))):
+            self._add(piece)
+
     def tell(self, stream: NarrationStream, task: Task, seed: int) -> None:
         """A narrative, piece by piece as the narrator makes it."""
         gap = self._gap(" " if self.told else "\n\n")

@@ -7,6 +7,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from agents.comparison import Table
 from agents.events import Answer
 from agents.plan import Plan, Wishes
 from knowledge.notes import Note
@@ -51,6 +52,7 @@ class Turn:
     heeded: tuple[Note, ...] = ()  # the notes that changed what is shown
     wishes: Wishes = Wishes()
     recommendations: list[Recommendation] = field(default_factory=list)
+    table: Table | None = None  # products set side by side
     asks: bool = False  # the answer is a clarifying question
     answer: Answer | None = None
 

@@ -6,6 +6,7 @@ A step reads the `Conversation` (what is kept) and fills in the `Turn` (what liv
 
 from __future__ import annotations
 
+import os
 import random
 import time
 import uuid
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import HumanMessage
 
-from agents import note_phrasing, phrasing
+from agents import comparison, note_phrasing, phrasing
 from agents.catalogue import Catalogue
 from agents.chips import chips_for
 from agents.critique import merge, refine, relax
@@ -26,13 +27,14 @@ from agents.lexicon import Lexicon
 from agents.narrator_chat import NarratorChatModel, narration_of
 from agents.note_steps import note_dislike, plan_on_notes, say_on_notes, write_notes
 from agents.people import People, guest_id
-from agents.plan import NOTE_INTENTS, Facet, Plan, Stated, Wishes, wishes_from_json
+from agents.plan import NOTE_INTENTS, Facet, Plan, Reference, Stated, Wishes, wishes_from_json
 from agents.preferences import Preferences
-from agents.references import InSight, choose, resolve
+from agents.questions import find_answers
+from agents.references import InSight, choose, resolve, resolve_several
 from agents.render import plain
 from agents.speech import Speech
 from agents.state import Conversation, Turn
-from agents.understand import Situation, Understanding, is_short
+from agents.understand import Planning, Situation, Understanding, is_short
 from knowledge.types import MAX_HISTORY, Constraints, Interaction, Item, Recommendation
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 Emit = Callable[[Event], None]
 
+PLANNER = "RACONTEUR_PLANNER"  # names a language model that plans turns (agents/planner.py)
 MAX_MESSAGE = 1_000  # characters
 N_CARDS = 5
 MAX_CANDIDATES = 4  # products a clarifying question can name
@@ -48,7 +51,7 @@ N_LIKED = 3  # purchases that "like my pens" follows
 LIKED_FROM = 4  # stars of something stated
 ENOUGH_LIKE = 0.25  # cosine between what was stated and the product that stands for it
 _RELAXABLE: tuple[Facet, ...] = ("price", "color", "brand", "kind", "department", "words")
-_ABOUT_AN_ITEM = frozenset({"why_this", "pitch", "pick_item"})
+_ABOUT_AN_ITEM = frozenset({"why_this", "pitch", "pick_item", "ask"})
 _FINDING = frozenset({"recommend", "critique", "introduce"})
 
 
@@ -63,6 +66,15 @@ class Steps:
         self.understanding = Understanding(shop.encoder, self.lexicon)
         self.preferences = Preferences(shop, self.catalogue, self.lexicon, self.understanding.wishes)
         self.narrator = NarratorChatModel(shop=shop)
+        self.planner: Planning = self._open_planner()
+
+    def _open_planner(self) -> Planning:
+        """What makes plans of messages: a language model where one is named, else the understanding."""
+        if not os.environ.get(PLANNER):
+            return self.understanding
+        from agents.planner import open_planner
+
+        return open_planner(os.environ[PLANNER], self.understanding, self.lexicon, self.shop.vocabulary)
 
     def understand(self, conversation: Conversation, turn: Turn) -> None:
         """The message as a plan; its references are still words."""
@@ -73,11 +85,12 @@ class Steps:
         else:
             wishes = wishes_from_json(conversation["wishes"])
             searching = bool(conversation["shown"]) or bool(wishes)
-            situation = Situation(searching, wishes.constraints)
+            in_sight = bool(conversation["shown"] or conversation["focus"])
+            situation = Situation(searching, wishes.constraints, in_sight)
             turn.plan = (
                 self._answer_to_question(conversation, turn)
                 or plan_on_notes(conversation, turn, self.people, self.understanding)
-                or self.understanding.plan(turn.message, situation)
+                or self.planner.plan(turn.message, situation)
             )
 
     def recall(self, conversation: Conversation, turn: Turn, emit: Emit) -> None:
@@ -87,7 +100,11 @@ class Steps:
             self._note(stated, conversation, turn)
         turn.notes += turn.noted
         turn.person = self._person(conversation, turn.stated)
-        if turn.plan.reference is not None and turn.plan.target_id is None:
+        if turn.plan.intent == "compare" and turn.plan.reference is not None:
+            sight = self._sight(conversation, turn.person)
+            compared = resolve_several(turn.plan.reference, sight, self.catalogue, comparison.MOST)
+            turn.plan = replace(turn.plan, compared=tuple(compared))
+        elif turn.plan.reference is not None and turn.plan.target_id is None:
             self._resolve(conversation, turn, turn.person)
         emit(Understood(turn.plan))
 
@@ -109,6 +126,11 @@ class Steps:
                 shares = _shares_of(plan.target_id, conversation)
                 item = self.shop.items[plan.target_id]
                 turn.recommendations = [Recommendation(item, 0.0, shares)]
+            elif plan.compared:
+                turn.recommendations = [
+                    Recommendation(self.shop.items[i], 0.0, _shares_of(i, conversation))
+                    for i in plan.compared
+                ]
             elif turn.asks:
                 turn.recommendations = [Recommendation(self.shop.items[i], 0.0, {}) for i in plan.candidates]
         turn.plan = plan
@@ -123,6 +145,8 @@ class Steps:
         speech = Speech(emit, self.shop.items, turn.person.history, target)
         opening, in_the_way = self._opening(turn, rng)
         speech.say(opening)
+        if plan.intent == "ask" and target is not None and not turn.asks:
+            self._answer_from_listing(turn, speech, target)
         if self._can_tell(turn):
             for task in plan.tasks:
                 if not turn.stop.is_set():
@@ -222,6 +246,9 @@ class Steps:
         sight = self._sight(conversation, person)
         owned = {interaction.item_id for interaction in person.history}
         fits = resolve(plan.reference, sight, self.catalogue)
+        in_sight = [*sight.shown, *([sight.focus] if sight.focus else [])]
+        if in_sight and fits and not {*in_sight, *owned} & set(fits) and not self._names(plan.reference):
+            fits = [sight.focus or sight.shown[0]]  # loose words, not the name of something else
         if plan.intent == "why_this" and fits and fits[0] in owned and fits[0] not in sight.shown:
             plan = replace(plan, intent="why_bought")
         if plan.intent == "why_bought":
@@ -236,6 +263,10 @@ class Steps:
             turn.plan = replace(plan, candidates=tuple(fits[:MAX_CANDIDATES]))
         else:
             turn.plan = replace(plan, target_id=fits[0] if fits else None)
+
+    def _names(self, reference: Reference) -> bool:
+        """Whether a reference names a kind of product or a brand."""
+        return any(hit.field in ("kind", "brand") for hit in self.lexicon.find(reference.words))
 
     def _best_for(self, person: Person, item_ids: list[str]) -> str:
         """Of products that a name fits equally well, the one this person would be recommended first."""
@@ -294,6 +325,22 @@ class Steps:
 
     # narrate
 
+    def _answer_from_listing(self, turn: Turn, speech: Speech, target: Item) -> None:
+        """Quote what the listing or a review says of what was asked."""
+        question = self.lexicon.correct(turn.message)
+        bought = self.shop.purchases_of(target.item_id)
+        speech.answer([phrasing.quoted(quote.sentence, quote.review) for quote in
+                       find_answers(question, target, bought, self.shop.encoder)] or [phrasing.not_listed()])
+
+    def _compare(self, turn: Turn) -> str:
+        """The table of the products to compare, and the line above it."""
+        items = [self.shop.items[item_id] for item_id in turn.plan.compared]
+        if len(items) < 2:
+            return phrasing.nothing_to_compare()
+        bought = {item.item_id: self.shop.purchases_of(item.item_id) for item in items}
+        turn.table = comparison.compare(items, bought.__getitem__)
+        return comparison.in_words(items, bought.__getitem__)
+
     def _can_tell(self, turn: Turn) -> bool:
         """Whether the narrator has something true to tell: a target where one is needed, else a history."""
         assert turn.person is not None
@@ -322,7 +369,8 @@ class Steps:
         if plan.intent in ("recommend", "critique"):
             if turn.recommendations:
                 found = len(turn.recommendations)
-                opening = phrasing.recommending(rng, found, turn.wishes, n_purchases)
+                unlisted = phrasing.unlisted(self._unlisted(plan.wishes.constraints))
+                opening = unlisted + phrasing.recommending(rng, found, turn.wishes, n_purchases)
                 return f"{opening} {note_phrasing.heeded(turn.heeded)}".strip(), []
             in_the_way = self._in_the_way(turn)
             nothing = phrasing.nothing_fits(turn.wishes, in_the_way)
@@ -331,6 +379,8 @@ class Steps:
             return (phrasing.not_bought(rng) if n_purchases else phrasing.no_history()), []
         if plan.intent in _ABOUT_AN_ITEM and plan.target_id is None:
             return phrasing.not_found(), []
+        if plan.intent == "compare":
+            return self._compare(turn), []
         if plan.intent == "about_me" and turn.kept is not None:
             history = turn.person.history
             return note_phrasing.known(history, self.shop.items, turn.notes, turn.kept), []
@@ -344,6 +394,12 @@ class Steps:
             "pick_item": lambda: phrasing.picked(rng),
         }
         return sentences.get(plan.intent, str)(), []
+
+    def _unlisted(self, asked: Constraints) -> str:
+        """The words of a wish that names nothing listed, where no listing says a single one of them."""
+        if asked.kinds or asked.departments or asked.like_ids:
+            return ""
+        return "" if any(self.catalogue.saying(word) for word in asked.words.split()) else asked.words
 
     def _answer(
         self, conversation: Conversation, turn: Turn, speech: Speech, in_the_way: list[Facet]
@@ -371,6 +427,7 @@ class Steps:
             bundle=self.shop.bundle.version,
             stopped=turn.stop.is_set(),
             created_s=time.time(),
+            table=turn.table,
         )
 
 

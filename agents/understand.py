@@ -1,7 +1,8 @@
 """From a message to a `Plan` without a language model: examples by meaning, cues, the store's own words.
 
-An intent's score is its nearest examples' mean cosine, plus a bonus where one of its cues fits and where
-the message's wishes speak for it. Then each intent reads what it needs: wishes, references, style, things
+An intent's score is its nearest examples' mean cosine, half of what a ridge regression over all examples
+gives it, and a bonus where one of its cues fits, where the message's wishes speak for it and where there are
+products to speak of. Then each intent reads what it needs: wishes, references, style, things
 stated.
 """
 
@@ -12,7 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from agents.language import any_of, patterns
 from agents.lexicon import Lexicon
 from agents.parse_constraints import parse_constraints
 from agents.plan import INTENTS, Change, Facet, Intent, Plan, Reference, Style, Wishes
+from agents.references import pointed_at
 from agents.words import words
 from knowledge.types import Constraints
 
@@ -28,18 +30,31 @@ if TYPE_CHECKING:
     from crs.content import TextEncoder
 
 N_NEAREST = 2  # examples an intent is judged by
+RIDGE_SHARE, RIDGE_PENALTY = 0.5, 3.0
 CUE_BONUS = 0.35
 WISH_BONUS = 0.12  # a price, a brand, a kind: someone wants something
-LEAST_SCORE = 0.34  # below it nothing was understood
+LIKE_BONUS = 0.2  # "something like my tent"
+LEAST_SCORE = 0.0  # below it nothing was understood
+IN_SIGHT = 0.15  # for what people say of products that are shown
+NOTHING_SHOWN = 0.25  # taken from what is said about products where none is in sight and none is named
 
 _CHANGES = cast("list[tuple[Change, re.Pattern[str]]]", patterns("changes"))
 _RELAX = re.compile(
-    r"\b(?:(?:forget|drop|ignore|lift|remove|never ?mind|scrap|without|relax)(?: about)?(?: the| my| that)?|"
+    r"\b(?:(?:forget|drop|ignore|lift|remove|never ?mind|scrap|without|relax|no|lose|"
+    r"ditch|withdraw|waive|take (?:back|away|off))(?: about)?(?: the| my| that)?|"
     r"any|whatever) "
     r"(?P<facet>budget|price(?: limit)?|limit|brand|color|department|kind|wording|rest)\b|"
     r"\b(?P<after>brand|price|color|budget) (?:doesnt|does not|isnt|dont|is not) (?:really )?(?:matter|"
-    r"important|care)\b|(?P<money>\bmoney (?:is )?no object\b)"
+    r"important|care)\b|(?P<money>\b(?:money|price|cost) (?:is )?no object\b)"
 )
+_MASKS = {"kind": "product", "brand": "that brand"}
+_LETTING_GO = re.compile(r"\b(?:forget|drop|lose|ditch|scrap|remove|never ?mind)(?: about)?(?: the| that)? $")
+_OF_WHAT_IS_SHOWN: tuple[Intent, ...] = (
+    "critique", "why_this", "pitch", "pick_item", "ask", "compare",
+)  # fmt: skip
+_OF_THE_SAME = re.compile(r"\b(?:it|they|them|those|these|that one|this one|the same|ones|results?|list)\b")
+_ABOUT_PRODUCTS = ("why_bought", "why_this", "pitch", "pick_item", "ask", "compare")
+_IS_NAME = re.compile(r" (?:one|ones|\w+ (?:one|ones))\b")
 _FACETS: Mapping[str, Facet] = {
     "budget": "price", "price": "price", "price limit": "price", "limit": "price", "brand": "brand",
     "color": "color", "department": "department", "kind": "kind", "wording": "words", "rest": "words",
@@ -49,7 +64,12 @@ _LIKE = re.compile(
     r"(?=$|[,.;!?]| (?:but|under|below|around|less|for|only|cheaper|without|not|in|and|at|please)\b|"
     r" that (?:is|costs?)\b)"
 )
-_OWNED = re.compile(r"\b(?:my|i (?:already )?(?:bought|own|owned|got|have|ordered|purchased|had))\b")
+_OWNED = re.compile(
+    r"\b(?:my(?! (?:shopping |virtual )?(?:basket|cart|bag|list|order|money|budget|taste|liking)\b)|"
+    r"i (?:already )?(?:bought|own|owned|got|have|ordered|purchased|had))\b"
+)
+_SENTENCE_END = re.compile(r"[.!?;\n]+\s+")
+_POINTING_AT = re.compile(r"\b(?:my|one|ones|first|second|third|two|three)\b")
 _FIVE_WORDS, _LONG = re.compile(any_of("five_words")), re.compile(any_of("long"))
 
 
@@ -59,6 +79,13 @@ class Situation:
 
     searching: bool = False
     constraints: Constraints = Constraints()
+    in_sight: bool = False  # products are shown or talked about
+
+
+class Planning(Protocol):
+    """What makes a plan of a message: `Understanding`, or `agents.planner.Planner` before it."""
+
+    def plan(self, message: str, situation: Situation = ...) -> Plan: ...
 
 
 class Understanding:
@@ -70,7 +97,13 @@ class Understanding:
         self._cues = {intent: [re.compile(cue) for cue in phrases[intent]["cues"]] for intent in INTENTS}
         examples = [(intent, text) for intent in INTENTS for text in phrases[intent]["examples"]]
         self._intent_of = np.array([INTENTS.index(intent) for intent, _ in examples])
-        self._examples = encoder.encode([lexicon.correct(text) for _, text in examples])  # (n, 384)
+        texts = [self._masked(lexicon.correct(text)) for _, text in examples]
+        self._examples = encoder.encode(texts)  # (n_examples, 384)
+        changes = phrases["critique"]["changes"]
+        self._change_of = [cast(Change, change) for change in changes for _ in changes[change]]
+        wordings = [lexicon.correct(text) for each in changes.values() for text in each]
+        self._changes = encoder.encode(wordings)  # (n_wordings, 384)
+        self._weights = _ridge(self._examples, self._intent_of)  # (385, n_intents)
 
     def plan(self, message: str, situation: Situation = Situation()) -> Plan:
         """The plan of one message; its references are still words (see `agents.references`)."""
@@ -79,45 +112,140 @@ class Understanding:
         wishes = parse_constraints(_without(text, like), self._lexicon)
         intent, confidence = self._intent(text, wishes, like is not None, situation)
         plan = Plan(intent, confidence=confidence)
+        if intent == "critique" and (dropped := self._dropped(text)):
+            facets, rest = dropped
+            return replace(plan, wishes=parse_constraints(rest, self._lexicon), relax=facets)
         if intent == "recommend":
             return replace(plan, wishes=wishes, like=like)
         if intent == "critique":
-            return _critique(plan, text, wishes, like)
-        if intent == "introduce":
-            stated = parse_introduction(text)
-            return replace(plan, stated=stated)
+            plan = _critique(plan, text, self._narrowed(wishes, situation), like)
+            says_how = plan.change or plan.relax or plan.wishes or plan.like
+            if not says_how:
+                plan = replace(plan, change=self._nearest_change(text))
+            return self.refer(plan, text, owned=False)
         if intent == "about_me":
             return replace(plan, style=_style(text))
-        if intent in ("why_bought", "why_this", "pitch", "pick_item"):
-            owned = intent == "why_bought" or bool(_OWNED.search(text))
-            return replace(plan, reference=Reference(text, owned))
+        pointing = self._pointed(text) if intent == "ask" else text
+        return self.refer(plan, pointing, owned=bool(_OWNED.search(text)))
+
+    def refer(self, plan: Plan, text: str, *, owned: bool) -> Plan:
+        """The plan with what its message points at or states, read from ``text`` in normal form."""
+        if plan.intent == "introduce":
+            return replace(plan, stated=parse_introduction(text))
+        if plan.intent in _ABOUT_PRODUCTS:
+            return replace(plan, reference=Reference(text, owned or plan.intent == "why_bought"))
+        if plan.intent == "critique" and plan.change not in ("", "more"):
+            return replace(plan, reference=Reference(text))
         return plan
+
+    def _nearest_change(self, text: str) -> Change:
+        """The change whose examples a critique comes nearest to, for one that does not say what is wrong."""
+        nearness = self._changes @ self._encoder.encode([self._parts(text)[0]])[0]  # (n_examples,)
+        return self._change_of[int(nearness.argmax())]
+
+    def _narrowed(self, wishes: Wishes, situation: Situation) -> Wishes:
+        """The wishes without kinds that only repeat, in short, what is looked for already."""
+        kinds = tuple(kind for kind in wishes.constraints.kinds if not self._repeats(kind, situation))
+        return replace(wishes, constraints=replace(wishes.constraints, kinds=kinds))
+
+    def _repeats(self, kind: str, situation: Situation) -> bool:
+        return bool({kind, *self._lexicon.names_of("kind", kind)} & set(situation.constraints.kinds))
+
+    def _pointed(self, text: str) -> str:
+        """The part of a question that says which product it is about: "the second", "my blue kettle"."""
+        hits = [hit for hit in self._lexicon.find(text) if hit.field != "department"]
+        names = [
+            text[hit.start : hit.end]
+            for hit in hits
+            if hit.field != "color" or _IS_NAME.match(text, hit.end)  # "the blue one", not "come in blue"
+        ]
+        return pointed_at(text, names)
+
+    def _dropped(self, text: str) -> tuple[tuple[Facet, ...], str] | None:
+        """The facets of vocabulary that is let go ("drop the green"), and the text without it."""
+        facets: list[Facet] = []
+        rest = text
+        for hit in reversed(self._lexicon.find(text)):
+            letting_go = _LETTING_GO.search(text[: hit.start])
+            if letting_go:
+                facets.append(hit.field)
+                rest = rest[: letting_go.start()] + rest[hit.end :]
+        return (tuple(dict.fromkeys(facets)), rest) if facets else None
 
     def wishes(self, text: str) -> Wishes:
         """The wishes in a text, whatever its intent."""
         return parse_constraints(self._lexicon.correct(text), self._lexicon)
 
+    def texts(self, message: str) -> list[str]:
+        """All that `plan` encodes of a message: its substance, and its sentences where it has several."""
+        parts = self._parts(self._lexicon.correct(message))
+        return [parts[0], *(self._masked(part) for part in parts)]
+
     def scores(self, text: str) -> dict[Intent, float]:
-        """Each intent's score for a text in normal form, from its examples and cues alone."""
-        similarity = self._examples @ self._encoder.encode([text])[0]  # (n,)
+        """Each intent's score for a text in normal form, the best of the whole and of its sentences."""
+        parts = self._parts(text)
+        rows = self._encoder.encode([self._masked(part) for part in parts])
+        nearness = rows @ self._examples.T  # (n_parts, n_examples)
+        ridge = rows @ self._weights[:-1] + self._weights[-1]  # (n_parts, n_intents)
         scores: dict[Intent, float] = {}
         for number, intent in enumerate(INTENTS):
-            nearest = np.sort(similarity[self._intent_of == number])[-N_NEAREST:]
-            cued = any(cue.search(text) for cue in self._cues[intent])
-            scores[intent] = float(nearest.mean()) + CUE_BONUS * cued
+            nearest = np.sort(nearness[:, self._intent_of == number])[:, -N_NEAREST:].mean(axis=1)
+            cued = [any(cue.search(part) for cue in self._cues[intent]) for part in parts]
+            by_part = nearest + RIDGE_SHARE * ridge[:, number] + CUE_BONUS * np.array(cued)
+            scores[intent] = float(by_part.max())
         return scores
+
+    def _parts(self, text: str) -> list[str]:
+        text = self._substance(text)
+        sentences = [part for part in _SENTENCE_END.split(text) if words(part)]
+        return [text, *sentences] if len(sentences) > 1 else [text]
+
+    def _masked(self, text: str) -> str:
+        """The text with each kind of product as "product": what is wanted says nothing of what to do."""
+        for hit in reversed(self._lexicon.find(text)):
+            if hit.field in ("kind", "brand"):
+                text = f"{text[: hit.start]}{_MASKS[hit.field]}{text[hit.end :]}"
+        return text
+
+    def _is_cued(self, text: str) -> bool:
+        return any(cue.search(text) for cues in self._cues.values() for cue in cues)
+
+    def _substance(self, text: str) -> str:
+        """The text without sentences of mere courtesy, where it says more ("Hi! I need a tent.")."""
+        sentences = _SENTENCE_END.split(text)
+        said = [part for part in sentences if not self._is_courtesy(part)]
+        return ". ".join(said) if said and len(said) < len(sentences) else text
+
+    def _is_courtesy(self, sentence: str) -> bool:
+        return not words(sentence) or any(
+            cue.search(sentence) for intent in ("greeting", "thanks") for cue in self._cues[intent]
+        )
 
     def _intent(
         self, text: str, wishes: Wishes, likes: bool, situation: Situation
     ) -> tuple[Intent, float]:
+        wishes = self._narrowed(wishes, situation)
         scores = self.scores(text)
+        if _is_bare(wishes) and not self._is_cued(text):
+            scores["recommend"] += CUE_BONUS  # "umbrella please" names what is wanted and nothing else
         if _is_concrete(wishes) or likes:
-            scores["recommend"] += WISH_BONUS
+            scores["recommend"] += WISH_BONUS + LIKE_BONUS * likes
             scores["critique"] += WISH_BONUS
+        if situation.in_sight:
+            scores["out_of_scope"] -= IN_SIGHT
+            for about_shown in _OF_WHAT_IS_SHOWN:
+                scores[about_shown] += IN_SIGHT
+        named = wishes.constraints.kinds or wishes.constraints.brands or _POINTING_AT.search(text)
+        if not (situation.in_sight or named):
+            for about_products in ("ask", "compare"):
+                scores[about_products] -= NOTHING_SHOWN
         intent = max(scores, key=lambda each: scores[each])
         confidence = round(scores[intent], 3)
         if scores[intent] < LEAST_SCORE:
             return ("recommend" if _is_concrete(wishes) else "out_of_scope"), confidence
+        asked = wishes.constraints
+        if intent in ("introduce", "help") and (asked.max_price or asked.min_price):
+            intent = "recommend"  # a budget is for something to buy
         if intent == "critique" and (not situation.searching or _asks_anew(text, wishes, situation)):
             intent = "recommend"
         elif intent == "recommend" and situation.searching and _refines(text, wishes, likes):
@@ -125,10 +253,28 @@ class Understanding:
         return intent, confidence
 
 
+def _ridge(rows: np.ndarray, intent_of: np.ndarray) -> np.ndarray:
+    """Weights (d + 1, n_intents) of a ridge regression an intent: 1 where an example is of it, -1 elsewhere.
+
+    Intents count alike, however many examples they have; the last row is the bias.
+    """
+    n, n_intents = len(rows), len(INTENTS)
+    wanted = -np.ones((n, n_intents))
+    wanted[np.arange(n), intent_of] = 1.0
+    weight = 1.0 / np.bincount(intent_of, minlength=n_intents)[intent_of]
+    weight *= n / weight.sum()
+    inputs = np.hstack([rows, np.ones((n, 1))])  # (n, d + 1)
+    weighted = inputs * weight[:, None]
+    penalty = RIDGE_PENALTY * np.eye(inputs.shape[1])
+    return np.asarray(np.linalg.solve(inputs.T @ weighted + penalty, weighted.T @ wanted))
+
+
 def _critique(plan: Plan, text: str, wishes: Wishes, like: Reference | None) -> Plan:
     change: Change = next((name for name, pattern in _CHANGES if pattern.search(text)), "")
     if like is not None and change not in ("cheaper", "pricier", "other_brand", "other_color"):
         change = "more_like"
+    elif change in ("cheaper", "pricier") and (wishes.constraints.max_price or wishes.constraints.min_price):
+        change = ""  # "pricey, anything below 50?": the figure says how much
     elif change == "more" and wishes:
         change = ""  # "another one in blue": the wish is the change
     facets = [match["facet"] or match["after"] or "price" for match in _RELAX.finditer(text)]
@@ -142,7 +288,6 @@ def _critique(plan: Plan, text: str, wishes: Wishes, like: Reference | None) -> 
         change=change,
         relax=tuple(dict.fromkeys(_FACETS[facet] for facet in facets)),
         like=like,
-        reference=Reference(text) if change not in ("", "more") else None,
     )
 
 
@@ -167,10 +312,18 @@ def _is_concrete(wishes: Wishes) -> bool:
     return bool(replace(wishes, constraints=replace(wishes.constraints, words="")))
 
 
+def _is_bare(wishes: Wishes) -> bool:
+    """Whether a message is a product's kind or department and its traits, without a word besides."""
+    asked = wishes.constraints
+    return bool(asked.kinds or asked.departments) and not asked.words
+
+
 def _refines(text: str, wishes: Wishes, likes: bool) -> bool:
     """Whether a request only narrows or changes what is shown, and names no new product."""
     constraints = wishes.constraints
-    if likes or constraints.kinds or constraints.departments or constraints.words:
+    if likes or constraints.kinds or constraints.departments:
+        return False
+    if constraints.words and not (_OF_THE_SAME.search(text) and len(constraints.words.split()) <= 4):
         return False
     return _is_concrete(wishes) or any(pattern.search(text) for _, pattern in _CHANGES)
 

@@ -7,16 +7,18 @@ import unicodedata
 from functools import cache
 from pathlib import Path
 
-from agents.language import word_set
+from agents.language import replacements, word_set
+from crs.content import english_words
 
 WORD = re.compile(r"[^\W_]+")
 _APOSTROPHES = re.compile(r"(?<=[^\W\d_])['’`´](?=[^\W\d_])")
 
 STOPWORDS = word_set("stop")
+_SPOKEN = replacements("spoken")
 
-_F_PLURALS = {
+_IRREGULAR = {
     "knives": "knife", "shelves": "shelf", "bookshelves": "bookshelf", "leaves": "leaf", "scarves": "scarf",
-    "loaves": "loaf", "halves": "half",
+    "loaves": "loaf", "halves": "half", "mice": "mouse",
 }  # fmt: skip
 _ONES_TO_NINETEEN = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
@@ -31,12 +33,22 @@ _NUMBER_WORDS = re.compile(
     rf"\b(?=\w)(?:(?:(?:an?|(?P<hundreds>{_SMALL}|couple)) )?(?P<hundred>hundred)(?: and)?)?"
     rf"(?P<space> )?(?P<tens>{'|'.join(_TENS)})?(?:[ -]?(?P<ones>{'|'.join(_ONES)}))?\b"
 )
+_MONEY_FOLLOWS = re.compile(
+    r"\s*(?:(?:and|to|or|until|till|-)\s*[\w-]+\s*)?(?:dollars?|bucks?|usd|quid|euros?)\b"
+)
 
 
 def normalise(text: str) -> str:
     """Lower case, single spaces, no apostrophes inside words ("don't" is "dont"), "&" as "and"."""
     text = unicodedata.normalize("NFKC", text).lower().replace("&", " and ")
     return " ".join(_APOSTROPHES.sub("", text).replace("’", "'").split())
+
+
+def spelt_out(text: str) -> str:
+    """A text in normal form with what people write short spelt out ("gimme smth 4 my mum")."""
+    for pattern, full in _SPOKEN:
+        text = pattern.sub(full, text)
+    return text
 
 
 def words(text: str) -> list[str]:
@@ -47,12 +59,12 @@ def words(text: str) -> list[str]:
 @cache
 def singular(word: str) -> str:
     """A plural's singular, near enough to compare two words by ("knives" and "knife" become one)."""
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
     if len(word) < 4 or word.endswith(("ss", "us", "is")) or not word.endswith("s"):
         return word
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
-    if word in _F_PLURALS:
-        return _F_PLURALS[word]
     if word.endswith(("ches", "shes", "sses", "xes", "zzes")):
         return word[:-2]
     return word[:-1]
@@ -80,7 +92,7 @@ def edit_distance(left: str, right: str, limit: int) -> int:
 
 def allowed_edits(word: str) -> int:
     """Spelling slips forgiven in a word of this length: short words are too easily another word."""
-    return 0 if len(word) < 5 else 1 if len(word) < 8 else 2
+    return 0 if len(word) < 3 else 1 if len(word) < 7 else 2
 
 
 def in_digits(text: str) -> str:
@@ -94,7 +106,7 @@ def in_digits(text: str) -> str:
         if hundred:
             count = match["hundreds"]
             value += 100 * (2 if count == "couple" else {**_ONES, **_TENS}.get(count, 1) if count else 1)
-        money_follows = re.match(r"\s*(?:dollar|buck|usd|quid|euro)", text[match.end() :])
+        money_follows = _MONEY_FOLLOWS.match(text, match.end())
         if value < 10 and not money_follows:
             return match.group()
         return (" " if match["space"] and not hundred else "") + str(value)
@@ -107,5 +119,6 @@ def in_digits(text: str) -> str:
 def common_words() -> frozenset[str]:
     """Everyday words, those of the example phrases too, that are never taken for a misspelt product."""
     here = Path(__file__).parent
-    phrases = words((here / "phrases.toml").read_text("utf-8"))
-    return frozenset((here / "common_words.txt").read_text("utf-8").split()) | frozenset(phrases)
+    phrases = words((here / "phrases.toml").read_text("utf-8") + (here / "language.toml").read_text("utf-8"))
+    listed = (here / "common_words.txt").read_text("utf-8").split()
+    return english_words() | frozenset(listed) | frozenset(phrases)

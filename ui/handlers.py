@@ -247,6 +247,7 @@ def transcript(
             exchange.verdict if answer and ratable and not exchange.live else None,
             live=exchange.live,
             note=exchange.note,
+            table=answer.table if answer else None,
         )
         messages.append(Message("assistant", html, answer.chips if answer else ()))
     return messages

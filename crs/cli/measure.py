@@ -12,6 +12,7 @@ from crs.cli.narratives import narratives
 from crs.cli.options import BundleArg, JsonOpt
 from crs.cli.output import Stages, say, say_json
 from crs.cli.ranking import ranking
+from crs.cli.understanding import understanding
 
 evaluate = typer.Typer(
     help="Measure a bundle on users it has not learned from.", no_args_is_help=True, rich_markup_mode=None
@@ -20,6 +21,7 @@ SplitOpt = Annotated[Literal["valid", "test"], typer.Option(help="On which users
 evaluate.command()(faithfulness)
 evaluate.command()(narratives)
 evaluate.command()(ranking)
+evaluate.command()(understanding)
 
 
 @evaluate.command("bundle")

@@ -154,9 +154,12 @@ def _recommended(bundle: Bundle, encoder: TextEncoder, user: str, k: int, wish: 
 def _say_answer(answer: Answer, as_json: bool) -> None:
     if as_json:
         told = answer.to_json()
-        say_json({name: told[name] for name in ("intent", "constraints", "items", "text", "cites", "chips")})
+        shown = ("intent", "constraints", "items", "text", "cites", "chips", "table")
+        say_json({name: told[name] for name in shown})
         return
     say(" ".join(answer.text.split()))
+    for row in (answer.table.head, *answer.table.rows) if answer.table else ():
+        say("  " + "\t".join(row))
     for card in answer.items:
         say(f"  - {card.title}" + ("" if card.price is None else f", ${card.price:.2f}"))
 

@@ -132,6 +132,9 @@ class FakeShop:
             raise NotFoundError(f"no shopper '{user_id}' here; name one that is listed")
         return self.newcomer(user_id, HISTORIES[user_id])
 
+    def purchases_of(self, item_id: str) -> list[Interaction]:
+        return [each for history in HISTORIES.values() for each in history if each.item_id == item_id]
+
     def newcomer(self, user_id: str, history: Sequence[Interaction] = ()) -> Person:
         return Person(user_id, list(history), np.zeros(384, dtype=np.float32))
 

@@ -122,6 +122,39 @@ def test_a_pitch_for_a_product_by_name(talk: Talk) -> None:
     assert "Pawley Cat Tree" in answer.text
 
 
+def test_a_question_is_answered_by_quoting(talk: Talk) -> None:
+    answer = talk("anna", "recommend me a hammock", "what is the price of the hammock?")
+    assert (answer.intent, ids(answer)) == ("ask", ["i9"])
+    assert "Larkmoor Hammock: the listing says \u201cPrice: $38.00\u201d." in answer.text
+    assert [cite.item_id for cite in answer.cites] == ["i9"] and answer.told == ()
+    silent = talk("anna", "does it have a warranty?")
+    assert "the listing doesn't say" in silent.text
+
+
+def test_products_are_compared_in_a_table_that_is_kept(talk: Talk) -> None:
+    answer = talk("anna", "recommend something for the kitchen", "compare the first two")
+    assert answer.intent == "compare" and answer.table is not None
+    assert answer.table.head[1:] == tuple(" ".join(ITEMS[i].title.split(",")[0].split()) for i in ids(answer))
+    assert len(ids(answer)) == 2
+    kept = Answer.from_json(json.loads(json.dumps(answer.to_json())))
+    assert kept.table == answer.table
+
+
+def test_what_no_listing_speaks_of_is_said(talk: Talk) -> None:
+    assert "No listing here speaks of \u201csnowmobile\u201d" in talk("anna", "show me a snowmobile").text
+    assert "No listing" not in talk("anna", "recommend me a lamp").text
+
+
+def test_a_figure_outweighs_a_word_about_price(talk: Talk) -> None:
+    answer = talk("anna", "recommend something for the kitchen", "pricey, anything below 26?")
+    assert answer.constraints["max_price"] == 26
+
+
+def test_nothing_to_compare_is_said(talk: Talk) -> None:
+    answer = talk("anna", "compare the second with the third")
+    assert answer.table is None and "two or three products" in answer.text
+
+
 def test_small_talk_and_the_rest(talk: Talk) -> None:
     assert "5 purchases" in talk("anna", "hello").text
     assert "recommend" in talk("anna", "what can you do?").text
@@ -207,7 +240,7 @@ def test_critiques_accumulate_and_the_latest_wins(talk: Talk) -> None:
     assert price is not None
     cheaper = talk("cleo", "something cheaper")
     assert cheaper.intent == "critique"
-    assert cheaper.constraints["departments"] == ["kitchen"]
+    assert cheaper.constraints["departments"] == ["kitchen & dining"]
     assert all(card.price is not None and card.price < price for card in cheaper.items)
     brand = cheaper.items[0].brand
     other = talk("cleo", "a different brand")
@@ -250,7 +283,7 @@ def test_another_color(talk: Talk) -> None:
 def test_a_new_search_forgets_the_wishes_of_the_last(talk: Talk) -> None:
     talk("cleo", "recommend me a tent under 150")
     answer = talk("cleo", "I'm looking for a lamp")
-    assert answer.constraints == {"kinds": ["lamp"]}
+    assert answer.constraints == {"kinds": ["desk lamp"]}
 
 
 def test_avoided_words_keep_products_out(talk: Talk) -> None:

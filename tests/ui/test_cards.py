@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 from ui_fakes import ITEMS
 
+from agents.comparison import Table
 from agents.render import Segment
 from knowledge.types import Item
 from ui import cards
@@ -196,3 +197,11 @@ def test_untagged_text_opens_no_tag_and_reads_the_same() -> None:
     assert parsed(cards.untagged(EVIL)).tags == []
     assert cards.untagged(EVIL).replace(cards.ZERO_WIDTH, "") == EVIL
     assert cards.untagged("under < $20 & 3<4") == "under < $20 & 3<4"
+
+
+def test_a_comparison_is_a_table_of_escaped_text() -> None:
+    table = Table(("", "<b>One</b>", "Two"), (("Price", "$1.00", "<script>alert(1)</script>"),))
+    html = cards.comparison(table)
+    assert "<script>" not in html and "<b>" not in html
+    assert '<th scope="col">&lt;b&gt;One&lt;/b&gt;</th>' in html and '<th scope="row">Price</th>' in html
+    assert cards.comparison(None) == ""

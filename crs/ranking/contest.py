@@ -115,8 +115,9 @@ def hold_contest(
     clock.lap("asking")
     families = {signal.name: signal.family for signal in final.signals}
     return Outcome(
-        answers, hiding, blend, families, without, tuned.epochs, trial.sasrec_epochs, fitted.bpr, clock.seconds
-    )
+        answers, hiding, blend, families, without,
+        tuned.epochs, trial.sasrec_epochs, fitted.bpr, clock.seconds,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 VALID_SHARE = TEST_SHARE = 0.1
 N_UNSEEN = 1000  # candidates a user beside the held-out items, in the second ranking
+RANKINGS = ("all items", f"among {N_UNSEEN} unseen")
 N_NEIGHBOURS = 8
 
 Progress = Callable[[str, int, int], None]  # what is done, how much of it, of how much

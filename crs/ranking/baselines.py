@@ -154,9 +154,9 @@ N_LISTED = max(CUTOFFS)
 N_WATCHED = 2000  # queries that decide what is chosen and when training stops
 
 
-def watched(queries: Queries) -> Queries:
-    """About ``N_WATCHED`` of them, spread evenly."""
-    chosen: Sequence[int] = range(0, len(queries), max(1, len(queries) // N_WATCHED))
+def watched(queries: Queries, n: int = N_WATCHED) -> Queries:
+    """About ``n`` of them, spread evenly."""
+    chosen: Sequence[int] = range(0, len(queries), max(1, len(queries) // n))
     return queries.at(chosen)
 
 

@@ -158,14 +158,9 @@ def fit_signals(
         Signal("knn", "cf", ItemTies(pairs.cosine_ties(sequences, n_items), slow)),
         Signal("walk", "graph", walk(sequences, n_items, fast)),
         Signal("popular", "popularity", Prior(pairs.n_buyers(sequences, n_items))),
-        Signal("content", "content", Nearness(content, fast)),
-        Signal("content nearest", "content", Nearness(content, slow, best=True)),
     ]
-    words = title_words(items)
-    signals += [
-        Signal("words", "content", Nearness(words, fast)),
-        Signal("words nearest", "content", Nearness(words, slow, best=True)),
-    ]
+    words = text_words([item_text(item) for item in items])
+    signals += text_signals(content, words, fast, slow)
     signals += [
         Signal("owned", "repeat", Again(np.ones(n_items, np.float32), 1.0)),
         Signal("bought lately", "repeat", Again(np.ones(n_items, np.float32), fast)),
@@ -217,11 +212,20 @@ def walk(sequences: Sequence[Rows], n_items: int, decay: float) -> Scorer:
     return ItemTies(visits - home, decay)
 
 
-def title_words(items: Sequence[Item]) -> Any:
-    """TF-IDF of the words and pairs of words of the items' texts, CSR unit rows (n_items, n_words)."""
+def text_signals(content: NDArray[np.float32], words: Any, fast: float, slow: float) -> list[Signal]:
+    """What texts alone tell: nearness of unit rows of ``content`` and of ``words``, under two decays."""
+    return [
+        Signal("content", "content", Nearness(content, fast)),
+        Signal("content nearest", "content", Nearness(content, slow, best=True)),
+        Signal("words", "content", Nearness(words, fast)),
+        Signal("words nearest", "content", Nearness(words, slow, best=True)),
+    ]
+
+
+def text_words(texts: Sequence[str]) -> Any:
+    """TF-IDF of the words and pairs of words of ``texts``, CSR unit rows (n_items, n_words)."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    texts = [item_text(item) for item in items]
     vectorizer = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=1, dtype=np.float32)
     return vectorizer.fit_transform(texts).tocsr()
 

@@ -11,9 +11,9 @@ import numpy as np
 from crs.llmrec.catalogue import Catalogue
 from crs.llmrec.inputs import SHUFFLED
 from crs.llmrec.metrics import CUTOFF
-from crs.llmrec.pagerank import DAMPING
 from crs.llmrec.splits import N_NEIGHBOURS, N_UNSEEN, RANKINGS, TEST_SHARE, VALID_SHARE
 from crs.llmrec.through import Through
+from crs.pagerank import DAMPING
 
 _NDCG = f"ndcg@{CUTOFF}"
 

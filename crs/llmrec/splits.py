@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crs.llmrec.catalogue import Catalogue
+from crs.llmrec.engagement import important_neighbours
 from crs.llmrec.kept import fingerprint, kept_json
 from crs.llmrec.metrics import CUTOFF
-from crs.llmrec.pagerank import important_neighbours
 from knowledge.errors import InputError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def neighbours_of(
 ) -> list[list[int]]:
     """The `N_NEIGHBOURS` most important items of each item by the training pairs of ``split``, or by all.
 
-    Rows of the catalogue, kept in ``cache`` (pagerank.py).
+    Rows of the catalogue, kept in ``cache`` (engagement.py).
     """
     number = None if split is None else split.number
     path = cache / f"neighbours-{fingerprint(catalogue.fingerprint, number, N_NEIGHBOURS)}.json"

@@ -74,7 +74,7 @@ class ThroughTower:
 class RankerPlan:
     """How the ranker is fitted. All inputs have rows of one width (`one_width`)."""
 
-    transformer: SequentialConfig = SequentialConfig(max_epochs=10)
+    transformer: SequentialConfig = SequentialConfig(max_epochs=6)
     n_asked: int = 2000  # validation pairs, a user each, that the blend is learned on
 
 

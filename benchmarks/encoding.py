@@ -22,7 +22,7 @@ from crs.evaluation.record import write_record
 OUT = Path("benchmarks/results/encoding.json")
 BATCHES = (1, 8, 64)
 WORDS = (6, 30, 120)  # a wish in the chat, a listing, a listing with a long review
-N_ROUNDS = 7
+N_ROUNDS = 5
 LEAST_COSINE = 0.999
 VOCABULARY = (
     "blue",

@@ -74,8 +74,8 @@ class ThroughTower:
 class RankerPlan:
     """How the ranker is fitted. All inputs have rows of one width (`one_width`)."""
 
-    transformer: SequentialConfig = SequentialConfig(max_epochs=6)
-    n_asked: int = 2000  # validation pairs, a user each, that the blend is learned on
+    transformer: SequentialConfig = SequentialConfig(max_epochs=2)
+    n_asked: int = 1000  # validation pairs, a user each, that the blend is learned on
 
 
 class ThroughRanker:

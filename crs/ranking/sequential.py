@@ -90,8 +90,7 @@ def _fused_module(fused: NDArray[np.float32], config: SequentialConfig) -> nn.Mo
         def score(self, hidden: torch.Tensor) -> torch.Tensor:
             scale: torch.Tensor = self.adapter.input_scale  # type: ignore[assignment]
             table = self.drop(self.listed(self.fused * scale)) + self.own
-            scores: torch.Tensor = hidden @ table.T / config.width**0.5 + self.prior
-            return scores
+            return nn.functional.linear(hidden / config.width**0.5, table, self.prior)
 
     return Fused()
 

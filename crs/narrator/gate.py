@@ -56,7 +56,9 @@ _PRICED = re.compile(
 _PAID_FOR = re.compile(rf" (?:for|on) ({MARK})")
 _NUMBER = re.compile(r"(?<![«\w$.,])[A-Za-z]*\d[\w.,/:-]*(?!»)")
 _NAME_AT_START = re.compile(r"(?:'s|’s)? (?:made|makes|has|also|already)\b|(?:'s|’s) ")
+_COUNTING = re.compile(r"\b(an?|this|these|those)$")
 _N_GRAM, _TOO_OFTEN = 4, 3
+_TOO_ALIKE = 0.5  # share of the runs of words that were said before
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ def check(text: str, evidence: Evidence) -> list[Claim]:
     spent: list[tuple[int, int]] = []  # where numbers stand that are told of by the table
     return [
         *_pointers_and_nouns(sentence, evidence),
+        *_agreements(sentence, evidence),
         *_looks(sentence, evidence),
         *_by_table(sentence, evidence, spent),
         *_brands(sentence, evidence),
@@ -88,8 +91,8 @@ def check(text: str, evidence: Evidence) -> list[Claim]:
 def loops(sentence: str, told: str) -> bool:
     """Whether ``sentence`` goes round in circles.
 
-    It does when it repeats one of ``told``, says some four words in a row a third time, names a purchase
-    twice, or links something with itself ("softness and softness").
+    It does when it repeats one of ``told``, or half of its words in the same order, says some four words in a
+    row a third time, names a purchase twice, or links something with itself ("softness and softness").
     """
     purchases = [each for each in POINTER.findall(sentence) if each != TARGET_POINTER]
     if len(set(purchases)) < len(purchases) or _WITH_ITSELF.search(sentence):
@@ -99,8 +102,11 @@ def loops(sentence: str, told: str) -> bool:
         " ".join(_plain_words(each)) for each in re.split(r"(?<=[.!?])\s", told)
     ):
         return True
-    grams = Counter(_grams(old + new))
-    return any(grams[gram] >= _TOO_OFTEN for gram in _grams(new))
+    before, again = Counter(_grams(old)), _grams(new)
+    if again and sum(gram in before for gram in again) >= _TOO_ALIKE * len(again):
+        return True
+    grams = before + Counter(again)
+    return any(grams[gram] >= _TOO_OFTEN for gram in again)
 
 
 def is_finished(sentence: str, task: Task) -> bool:
@@ -129,6 +135,19 @@ def _pointers_and_nouns(sentence: Sentence, evidence: Evidence) -> Iterator[Clai
         verdict = None if mention.item is None else _is_called_rightly(mention, mention.item)
         if verdict is not None:
             yield Claim("noun", f"{pointer} {mention.noun or mention.following}".strip(), verdict)
+
+
+def _agreements(sentence: Sentence, evidence: Evidence) -> Iterator[Claim]:
+    """One is a "this", a pair a "these"; of a kind of which neither is known nothing is claimed."""
+    for mention, found in zip(sentence.mentions, POINTER.finditer(sentence.text), strict=True):
+        kind = evidence.words.kinds.get(mention.item.kind or "") if mention.item else None
+        before = sentence.text[: found.start()].lower().rstrip()
+        for look in reversed(mention.looks):
+            before = before.removesuffix(look).rstrip()
+        if kind and (determiner := _COUNTING.search(before)):
+            is_plural = kind.is_plural or mention.noun == kind.plural
+            is_right = is_plural == (determiner[1] in ("these", "those"))
+            yield Claim("noun", f"{determiner[1]} {found[0]} {mention.noun}", is_right)
 
 
 def _is_called_rightly(mention: Mention, item: Item) -> bool | None:

@@ -137,9 +137,9 @@ class ThroughRanker:
             rows = np.split(split.train.indices.astype(np.int64), split.train.indptr[1:-1])
             histories = [random.permutation(own) for own in rows]
             items = [Item(str(row), text) for row, text in enumerate(texts)]
-            fitted = fit_signals(histories, items, content, ordered=False)
-            behaviour = [signal for signal in fitted if signal.family != "content"]
             factors = fit_wals(owned_matrix(histories, len(items)))
+            fitted = fit_signals(histories, items, content, ordered=False, factors=factors)
+            behaviour = [signal for signal in fitted if signal.family != "content"]
             self._fitted = split, histories, behaviour, factors
         return self._fitted[1:]
 

@@ -47,7 +47,7 @@ class Outcome:
     """Answers by system, ours last, and what was learned on the valid fold.
 
     ``hiding``: baselines that hide what the history holds, as was better there; ``families`` of the signals;
-    ``ablation``: what each family adds; epochs of both transformers, BPR's setting; processor seconds by stage.
+    ``ablation``: what each family adds; both transformers' epochs, BPR's setting; processor seconds a stage.
     """
 
     answers: dict[str, Answers]

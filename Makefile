@@ -33,8 +33,8 @@ check: setup-dev  ## ruff and mypy --strict
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
 
-bench: setup  ## measure what is promised: start-up, first words, engines, many shoppers at once
-	@set -e; for name in start_up first_words against_transformers soft_or_text many_shoppers growth recommending tables; do echo "== $$name"; $(PY) -m benchmarks.$$name; done
+bench: setup-dev  ## measure what is promised: start-up, first words, engines, many shoppers at once
+	@set -e; for name in start_up first_words against_transformers soft_or_text many_shoppers growth recommending encoding fitting tables; do echo "== $$name"; $(PY) -m benchmarks.$$name; done
 
 soak: setup  ## sixteen clients at random for ten minutes at one narrator
 	@$(PY) -m benchmarks.soak

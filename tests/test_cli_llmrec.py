@@ -45,6 +45,17 @@ def test_texts_are_written_and_then_compared(run: Run, small_store: Store, tmp_p
     assert code == 0 and "\nall items\tndcg@10\tndcg@10 sd" in out
 
 
+def test_the_same_inputs_go_through_the_ranker(run: Run, small_store: Store, tmp_path: Path) -> None:
+    asked = ("--splits", 1, "--epochs", 1, "--input", "plain", "--input", "plain+neighbours")
+    code, out, err = run("evaluate", "--data", small_store.path, "--through", "ranker", *asked, "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["config"]["ranker"]["transformer"]["max_epochs"] == 1
+    assert found["all items"].keys() == {"plain", "plain+neighbours"}
+    assert "rankers" in err
+    assert run("evaluate", "--data", small_store.path, "--through", "elsewhere")[0] == 2
+
+
 def test_wrong_usage_is_told(run: Run, small_store: Store) -> None:
     code, _, err = run("augment", small_store.path, "--llm", "x.gguf", "--strategy", "praise")
     assert code == 2 and "no strategy is called 'praise'" in err

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,7 +16,7 @@ llmrec = typer.Typer(
     rich_markup_mode=None,
 )
 DATA_HELP = "A store, or a data set of movies and pairs."
-CacheOpt = Annotated[Path, typer.Option(help="Where content rows, neighbours and finished towers are kept.")]
+CacheOpt = Annotated[Path, typer.Option(help="Where content rows, neighbours and finished runs are kept.")]
 
 
 @llmrec.command()
@@ -103,7 +103,12 @@ def evaluate(
         list[Path] | None, typer.Option(help="What `llmrec augment` wrote; may be given several times.")
     ] = None,
     n_splits: Annotated[int, typer.Option("--splits", min=1, help="How often the pairs are dealt.")] = 5,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Of each tower.")] = None,
+    through: Annotated[
+        Literal["tower", "ranker"], typer.Option(help="What reads the texts: LLM-Rec's tower, or our ranker.")
+    ] = "tower",
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Of each tower; of the ranker's transformer, at most.")
+    ] = None,
     cache: CacheOpt = Path(".cache/llmrec"),
     out: Annotated[Path | None, typer.Option(help="A JSON file to write as well.")] = None,
     as_json: JsonOpt = False,
@@ -113,8 +118,6 @@ def evaluate(
     Without --input: the listing, the listing with other items' texts (a control), and the listing with each
     augmented text that the data has. A run that was stopped goes on.
     """
-    from dataclasses import replace
-
     from crs.content import Encoder, KeptEncoder
     from crs.evaluation.record import write_record
     from crs.llmrec.augment import read_texts
@@ -122,21 +125,21 @@ def evaluate(
     from crs.llmrec.experiment import run_experiment
     from crs.llmrec.inputs import default_inputs
     from crs.llmrec.report import config_of, table
-    from crs.llmrec.tower import TowerPlan
+    from crs.llmrec.through import ThroughRanker, ThroughTower
 
+    system = ThroughTower.of(epochs) if through == "tower" else ThroughRanker.of(epochs)
     catalogue = open_catalogue(data)
     written: dict[str, dict[int | None, list[str]]] = {}
     for path in texts or ():
         for strategy, by_split in read_texts(path, catalogue).items():
             written.setdefault(strategy, {}).update(by_split)
     chosen = tuple(inputs or default_inputs(catalogue, written))
-    plan = TowerPlan() if epochs is None else replace(TowerPlan(), n_epochs=epochs)
     encoder = KeptEncoder(Encoder(), cache / "content")
     with Stages() as stages:
         figures = run_experiment(
-            catalogue, chosen, plan, encoder, cache, n_splits=n_splits, written=written, progress=stages
+            catalogue, chosen, system, encoder, cache, n_splits=n_splits, written=written, progress=stages
         )
-    config = config_of(catalogue, chosen, plan, n_splits)
+    config = config_of(catalogue, chosen, system, n_splits)
     if as_json:
         say_json({"config": config, **figures})
     else:

@@ -1,4 +1,4 @@
-"""Does augmented text make a better recommender: the same tower on each input, over several splits.
+"""Does augmented text make a better recommender: the same one on each input, over several splits.
 
 A split deals the pairs at random into training, validation and test. All inputs of a split see the same
 pairs, candidates and seed, so they are compared split by split.
@@ -13,12 +13,11 @@ from typing import Any
 
 from crs.content import TextEncoder
 from crs.llmrec.catalogue import Catalogue
-from crs.llmrec.inputs import content_rows, item_parts
+from crs.llmrec.inputs import item_parts
 from crs.llmrec.kept import fingerprint, kept_json
-from crs.llmrec.metrics import ranking_metrics, top_items
-from crs.llmrec.report import RANKINGS, summary
+from crs.llmrec.report import summary
 from crs.llmrec.splits import Progress, Split, deal, neighbours_of
-from crs.llmrec.tower import Tower, TowerPlan, train_tower
+from crs.llmrec.through import Outcome, Through
 from knowledge.errors import InputError
 
 Written = Mapping[str, Mapping[int | None, Sequence[str]]]  # part, then split (None: of all), then item
@@ -27,7 +26,7 @@ Written = Mapping[str, Mapping[int | None, Sequence[str]]]  # part, then split (
 def run_experiment(
     catalogue: Catalogue,
     inputs: Sequence[str],
-    plan: TowerPlan,
+    through: Through,
     encoder: TextEncoder,
     cache: Path,
     *,
@@ -37,8 +36,8 @@ def run_experiment(
 ) -> dict[str, Any]:
     """Figures of every input, by ranking, and the gains over the first one.
 
-    ``written``: texts by a language model, as further parts. Finished towers are kept in ``cache``: a run
-    that was stopped goes on. Raises InputError for a part that there is no text of.
+    ``written``: texts by a language model, as further parts. Outcomes are kept in ``cache``: a run that
+    was stopped goes on. Raises InputError for a part that there is no text of.
     """
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in inputs}
     n_done, n_runs = 0, n_splits * len(inputs)
@@ -50,10 +49,10 @@ def run_experiment(
                 raise InputError("--texts", f"no '{part}' for split {number}; run `llmrec augment --split`")
             parts[part] = texts
         for name in inputs:
-            runs[name].append(_run(catalogue, split, name, parts, plan, encoder, cache))
+            runs[name].append(_run(catalogue, split, name, parts, through, encoder, cache))
             n_done += 1
             if progress:
-                progress("towers", n_done, n_runs)
+                progress(f"{through.name}s", n_done, n_runs)
     return summary(runs)
 
 
@@ -62,25 +61,12 @@ def _run(
     split: Split,
     name: str,
     parts: Mapping[str, Sequence[str]],
-    plan: TowerPlan,
+    through: Through,
     encoder: TextEncoder,
     cache: Path,
-) -> dict[str, Any]:
+) -> Outcome:
     texts = [parts.get(part) for part in name.split("+")]
-    key = fingerprint(catalogue.fingerprint, split.number, asdict(plan), texts)
-
-    def train_and_test() -> dict[str, Any]:
-        rows = content_rows(name, parts, encoder)
-        tower = train_tower(rows, split.train, split.valid, plan, seed=split.number)
-        return {"epochs": tower.epochs, "valid": tower.valid_ndcg, **_tested(tower, split)}
-
-    outcome: dict[str, Any] = kept_json(cache / f"tower-{name}-{split.number}-{key}.json", train_and_test)
+    key = fingerprint(catalogue.fingerprint, split.number, asdict(through.plan), texts)
+    path = cache / f"{through.name}-{name}-{split.number}-{key}.json"
+    outcome: Outcome = kept_json(path, lambda: through.outcome(split, name, parts, encoder))
     return outcome
-
-
-def _tested(tower: Tower, split: Split) -> dict[str, dict[str, float]]:
-    """Metrics on the test part by ranking; what was trained or validated on is not recommended."""
-    known = split.train + split.valid
-    vectors = tower.user_vectors, tower.item_vectors
-    tops = (top_items(*vectors, hidden=known), top_items(*vectors, hidden=known, candidates=split.candidates))
-    return {name: ranking_metrics(top, split.test) for name, top in zip(RANKINGS, tops, strict=True)}

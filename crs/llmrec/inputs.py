@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from crs.content import TextEncoder
+from crs.content import CONTENT_DIM, TextEncoder
 from crs.llmrec.catalogue import Catalogue
 from knowledge.errors import InputError
 
@@ -58,6 +58,26 @@ def content_rows(name: str, parts: Parts, encoder: TextEncoder) -> np.ndarray:
             raise InputError("--input", f"no texts called '{part}'; there are {', '.join(parts)}")
         rows.append(encoder.encode(parts[part]))
     return np.concatenate(rows, axis=1)
+
+
+def joined_texts(name: str, parts: Parts) -> list[str]:
+    """What the input ``name`` says of each item, its parts one after the other."""
+    return [" ".join(own) for own in zip(*(parts[part] for part in name.split("+")), strict=True)]
+
+
+def one_width(rows: np.ndarray) -> np.ndarray:
+    """``rows`` (n_items, d) as unit rows, float32 (n_items, 384), whose cosines are as near as can be.
+
+    Wider rows go to their first 384 singular directions, narrower ones are filled up with zeros.
+    """
+    rows = rows.astype(np.float32)
+    if rows.shape[1] > CONTENT_DIM:
+        _, directions = np.linalg.eigh(rows.T @ rows)  # by growing singular value
+        rows = rows @ directions[:, -CONTENT_DIM:]
+    filled = np.zeros((len(rows), CONTENT_DIM), dtype=np.float32)
+    filled[:, : rows.shape[1]] = rows
+    filled /= np.maximum(np.linalg.norm(filled, axis=1, keepdims=True), 1e-9)
+    return filled
 
 
 def default_inputs(catalogue: Catalogue, written: Iterable[str] = ()) -> tuple[str, ...]:

@@ -25,20 +25,26 @@ def top_items(
     ``hidden`` (n_users, n_items): items that are not recommended, for the user has them. ``candidates``, of
     the same shape: only these are. A user needs ten that may be recommended.
     """
-    import torch
-
     found = []
     for start in range(0, len(user_vectors), _USERS_AT_ONCE):
         chosen = slice(start, start + _USERS_AT_ONCE)
         scores = user_vectors[chosen] @ item_vectors.T  # (b, n_items)
-        scores[hidden[chosen].nonzero()] = -np.inf
-        if candidates is not None:
-            allowed = candidates[chosen].nonzero()
-            among = np.full_like(scores, -np.inf)
-            among[allowed] = scores[allowed]
-            scores = among
-        found.append(torch.topk(torch.from_numpy(scores), CUTOFF, dim=1).indices.numpy())
+        among = None if candidates is None else candidates[chosen]
+        found.append(best_allowed(scores, hidden[chosen], among))
     return np.concatenate(found)
+
+
+def best_allowed(scores: np.ndarray, hidden: csr_matrix, candidates: csr_matrix | None = None) -> np.ndarray:
+    """The ten items of the highest score in each row of ``scores`` (b, n_items), int64 (b, 10), best first.
+
+    ``hidden`` and ``candidates`` (b, n_items) as in `top_items`.
+    """
+    import torch
+
+    may = np.ones(scores.shape, dtype=bool) if candidates is None else np.asarray(candidates.toarray() > 0)
+    may[hidden.nonzero()] = False
+    allowed = torch.from_numpy(np.where(may, scores, -np.inf))
+    return np.asarray(torch.topk(allowed, CUTOFF, dim=1).indices.numpy())
 
 
 def ranking_metrics(top: np.ndarray, held_out: csr_matrix) -> dict[str, float]:

@@ -11,11 +11,10 @@ import numpy as np
 from crs.llmrec.catalogue import Catalogue
 from crs.llmrec.inputs import SHUFFLED
 from crs.llmrec.metrics import CUTOFF
-from crs.llmrec.pagerank import DAMPING
-from crs.llmrec.splits import N_NEIGHBOURS, N_UNSEEN, TEST_SHARE, VALID_SHARE
-from crs.llmrec.tower import TowerPlan
+from crs.llmrec.splits import N_NEIGHBOURS, N_UNSEEN, RANKINGS, TEST_SHARE, VALID_SHARE
+from crs.llmrec.through import Through
+from crs.pagerank import DAMPING
 
-RANKINGS = ("all items", f"among {N_UNSEEN} unseen")
 _NDCG = f"ndcg@{CUTOFF}"
 
 
@@ -67,7 +66,7 @@ def _gain(
     }
 
 
-def config_of(catalogue: Catalogue, inputs: Sequence[str], plan: TowerPlan, n_splits: int) -> dict[str, Any]:
+def config_of(catalogue: Catalogue, inputs: Sequence[str], through: Through, n_splits: int) -> dict[str, Any]:
     """Everything that a figure depends on and the paper's summary does not tell."""
     return {
         "dataset": catalogue.name,
@@ -78,10 +77,9 @@ def config_of(catalogue: Catalogue, inputs: Sequence[str], plan: TowerPlan, n_sp
         "split": f"pairs at random, {VALID_SHARE:.0%} valid, {TEST_SHARE:.0%} test, the number is the seed",
         "inputs": list(inputs),
         "neighbours": f"{N_NEIGHBOURS} by PageRank (damping {DAMPING}) on the split's training pairs",
-        "negatives": "every unseen item, weighted",
         "ranked": f"all items that training and validation lack; test items and {N_UNSEEN} items of no part",
-        "of the paper": "towers, loss, optimizer, metrics, number of splits; the rest is chosen here",
-        "tower": asdict(plan),
+        **through.notes,
+        through.name: asdict(through.plan),
     }
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crs.llmrec.catalogue import Catalogue
+from crs.llmrec.engagement import important_neighbours
 from crs.llmrec.kept import fingerprint, kept_json
 from crs.llmrec.metrics import CUTOFF
-from crs.llmrec.pagerank import important_neighbours
 from knowledge.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 VALID_SHARE = TEST_SHARE = 0.1
 N_UNSEEN = 1000  # candidates a user beside the held-out items, in the second ranking
+RANKINGS = ("all items", f"among {N_UNSEEN} unseen")
 N_NEIGHBOURS = 8
 
 Progress = Callable[[str, int, int], None]  # what is done, how much of it, of how much
@@ -51,7 +52,7 @@ def neighbours_of(
 ) -> list[list[int]]:
     """The `N_NEIGHBOURS` most important items of each item by the training pairs of ``split``, or by all.
 
-    Rows of the catalogue, kept in ``cache`` (pagerank.py).
+    Rows of the catalogue, kept in ``cache`` (engagement.py).
     """
     number = None if split is None else split.number
     path = cache / f"neighbours-{fingerprint(catalogue.fingerprint, number, N_NEIGHBOURS)}.json"

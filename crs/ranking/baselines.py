@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -98,7 +98,7 @@ MAX_BPR_DRAWS = 30_000_000  # pairs drawn in one fit: fewer passes over larger d
 
 @dataclass(frozen=True)
 class Fitted:
-    """Baselines of one fold by name, and what the fold's queries chose: SASRec's epochs, BPR's setting."""
+    """Baselines of one fold by name; SASRec's epochs and BPR's setting, as they were trained."""
 
     systems: dict[str, System]
     sasrec_epochs: int
@@ -126,7 +126,7 @@ def fit_baselines(
     systems: dict[str, System] = {"random": ByChance(n_items)}
     systems |= {name: ByHistory(scorer) for name, scorer in scorers.items()}
     asked = watched(fold.queries)
-    bpr = chosen.bpr if chosen else _best_bpr(owned, asked)
+    bpr = _bounded(chosen.bpr, owned) if chosen else _best_bpr(owned, asked)
     systems["BPR"] = _bpr(owned, bpr)
     epochs = chosen.sasrec_epochs if chosen else None
     trained = train_scorer(
@@ -137,21 +137,26 @@ def fit_baselines(
 
 
 def _best_bpr(owned: csr_matrix, asked: Queries) -> BprConfig:
-    return max(BPR_TRIALS, key=lambda trial: ndcg(Hiding(_bpr(owned, trial)), asked))
+    trials = [_bounded(trial, owned) for trial in BPR_TRIALS]
+    return max(trials, key=lambda trial: ndcg(Hiding(_bpr(owned, trial)), asked))
+
+
+def _bounded(config: BprConfig, owned: csr_matrix) -> BprConfig:
+    passes = max(10, MAX_BPR_DRAWS // max(owned.nnz, 1))
+    return replace(config, iterations=min(config.iterations, passes))
 
 
 def _bpr(owned: csr_matrix, config: BprConfig) -> ByUser:
-    passes = min(config.iterations, max(10, MAX_BPR_DRAWS // max(owned.nnz, 1)))
-    return ByUser(*fit_bpr(owned, **asdict(config) | {"iterations": passes}))
+    return ByUser(*fit_bpr(owned, **asdict(config)))
 
 
 N_LISTED = max(CUTOFFS)
 N_WATCHED = 2000  # queries that decide what is chosen and when training stops
 
 
-def watched(queries: Queries) -> Queries:
-    """About ``N_WATCHED`` of them, spread evenly."""
-    chosen: Sequence[int] = range(0, len(queries), max(1, len(queries) // N_WATCHED))
+def watched(queries: Queries, n: int = N_WATCHED) -> Queries:
+    """About ``n`` of them, spread evenly."""
+    chosen: Sequence[int] = range(0, len(queries), max(1, len(queries) // n))
     return queries.at(chosen)
 
 

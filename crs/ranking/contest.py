@@ -47,7 +47,7 @@ class Outcome:
     """Answers by system, ours last, and what was learned on the valid fold.
 
     ``hiding``: baselines that hide what the history holds, as was better there; ``families`` of the signals;
-    ``ablation``: what each family adds; the epochs of both transformers, BPR's setting; seconds by stage.
+    ``ablation``: what each family adds; both transformers' epochs, BPR's setting; processor seconds a stage.
     """
 
     answers: dict[str, Answers]
@@ -103,8 +103,9 @@ def hold_contest(
     clock.lap("asking")
     families = {signal.name: signal.family for signal in final.signals}
     return Outcome(
-        answers, hiding, blend, families, without, tuned.epochs, trial.sasrec_epochs, trial.bpr, clock.seconds
-    )
+        answers, hiding, blend, families, without,
+        tuned.epochs, trial.sasrec_epochs, fitted.bpr, clock.seconds,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -137,11 +138,11 @@ def fit_ranker_signals(
 
 class _Clock:
     def __init__(self) -> None:
-        self._last = time.monotonic()
+        self._last = time.process_time()
         self.seconds: dict[str, float] = {}
 
     def lap(self, stage: str) -> None:
-        now = time.monotonic()
+        now = time.process_time()
         self.seconds[stage] = round(now - self._last, 1)
         self._last = now
 

@@ -66,7 +66,7 @@ def figures(data: RankingData, outcome: Outcome) -> dict[str, Any]:
             "SASRec epochs": outcome.sasrec_epochs,
             **{f"BPR {key}": value for key, value in asdict(outcome.bpr).items()},
         },
-        "seconds": outcome.seconds,
+        "processor seconds": outcome.seconds,
         "test pairs in training": data.test.leaked() + data.valid.leaked(),
     }
 

@@ -28,7 +28,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class SequentialConfig:
-    """How a sequential scorer is built and trained; ``patience``: epochs without a gain before it stops."""
+    """How a sequential scorer is built and trained; ``patience``: passes without a gain before it stops.
+
+    An epoch is a pass over the data, or a part of one (`MAX_POSITIONS`).
+    """
 
     width: int = 64
     dropout: float = 0.3
@@ -87,8 +90,7 @@ def _fused_module(fused: NDArray[np.float32], config: SequentialConfig) -> nn.Mo
         def score(self, hidden: torch.Tensor) -> torch.Tensor:
             scale: torch.Tensor = self.adapter.input_scale  # type: ignore[assignment]
             table = self.drop(self.listed(self.fused * scale)) + self.own
-            scores: torch.Tensor = hidden @ table.T / config.width**0.5 + self.prior
-            return scores
+            return nn.functional.linear(hidden / config.width**0.5, table, self.prior)
 
     return Fused()
 
@@ -153,6 +155,8 @@ def train_scorer(
         module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
     usable = [sequence for sequence in sequences if len(sequence) >= 2]
+    n_positions = sum(min(len(sequence) - 1, MAX_LENGTH) for sequence in usable)
+    patience = config.patience * max(1, -(-n_positions // MAX_POSITIONS))  # in epochs
     best, best_state, best_epoch = -1.0, None, 0
     last = epochs or config.max_epochs
     for epoch in range(1, last + 1):
@@ -177,7 +181,7 @@ def train_scorer(
             if gained > best:
                 best, best_epoch = gained, epoch
                 best_state = {name: value.clone() for name, value in module.state_dict().items()}
-            elif epoch - best_epoch >= config.patience:
+            elif epoch - best_epoch >= patience:
                 break
     if best_state is not None:
         module.load_state_dict(best_state)

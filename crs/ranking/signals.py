@@ -10,8 +10,10 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from crs import pagerank
 from crs.cf import fit_wals, fold_in, gram
 from crs.content import item_text
+from crs.pagerank import UserItemGraph
 from crs.ranking import pairs
 from crs.ranking.data import Rows, history_matrix, owned_matrix
 from crs.ranking.kinds import kind_of, kind_ties
@@ -23,7 +25,6 @@ Family = Literal["cf", "neighbours", "graph", "sequence", "content", "popularity
 
 N_SMOOTH = 10  # nearest items in content that lend an item their ties
 MAX_DENSE = 12_000  # items up to which item-item matrices may be dense (600 MB each)
-THICK = 50  # buyers an item has in the mean from which the walk is cheaper as one matrix
 ALIKE = 5.0  # buyers of its kind that are added to an item's own when its repeats are judged
 RECENT = 50  # items of a long history that one-by-one comparisons look at
 
@@ -63,21 +64,21 @@ class Wals:
 class Walk:
     """Personalised PageRank on the user-item graph: a walker who goes back to the history now and then."""
 
-    to_users: Any  # CSR (n_items, n_users), rows sum to 1
-    to_items: Any  # CSR (n_users, n_items), rows sum to 1
+    graph: UserItemGraph
     decay: float
-    home: float = 0.3  # probability of going back
+    home: float = 0.3  # probability of going back, every two steps
     n_steps: int = 4
 
     def scores(self, histories: Sequence[Rows], among: Rows | None = None) -> Scores:
         """float32 (n, n_items): the share of visits."""
-        start = history_matrix(histories, self.to_users.shape[0], self.decay).toarray()
-        start /= np.maximum(start.sum(axis=1, keepdims=True), 1e-9)
-        visits = start
-        for _ in range(self.n_steps):
-            visits = (1.0 - self.home) * ((visits @ self.to_users) @ self.to_items) + self.home * start
-        found = np.asarray(visits - self.home * start, dtype=np.float32)
+        start = history_matrix(histories, self.graph.n_items, self.decay).toarray()
+        found = self.visits(start / np.maximum(start.sum(axis=1, keepdims=True), 1e-9))
         return found if among is None else found[:, among]
+
+    def visits(self, start: Scores) -> Scores:
+        """float32 (n, n_items): visits of walkers from ``start`` (rows sum to 1), but for those at home."""
+        home = np.float32(self.home) * start
+        return np.asarray(pagerank.walk(self.graph, home, 1.0 - self.home, n_steps=self.n_steps) - home)
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ class Again:
 class Alike:
     """What listings say of one another, whoever bought them, all CSR.
 
-    ``words`` unit rows as of `title_words`; ``by_words`` and ``by_content`` as of `lent`.
+    ``words`` unit rows as of `text_words`; ``by_words`` and ``by_content`` as of `lent`.
     """
 
     words: Any
@@ -181,7 +182,7 @@ class Alike:
 
 def alike_items(items: Sequence[Item], content: NDArray[np.float32]) -> Alike:
     """Which items are alike in words and in unit ``content`` (n_items, 384)."""
-    words = title_words(items)
+    words = text_words([item_text(item) for item in items])
     return Alike(words, lent(words, N_SMOOTH), lent(content, N_SMOOTH))
 
 
@@ -208,14 +209,9 @@ def fit_signals(
         Signal("knn", "cf", ItemTies(pairs.cosine_ties(sequences, n_items), slow)),
         Signal("walk", "graph", walk(sequences, n_items, fast)),
         Signal("popular", "popularity", Prior(pairs.n_buyers(sequences, n_items))),
-        Signal("content", "content", Nearness(content, fast)),
-        Signal("content nearest", "content", Nearness(content, slow, best=True)),
     ]
     alike = alike or alike_items(items, content)
-    signals += [
-        Signal("words", "content", Nearness(alike.words, fast)),
-        Signal("words nearest", "content", Nearness(alike.words, slow, best=True)),
-    ]
+    signals += text_signals(content, alike.words, fast, slow)
     signals += [
         Signal("owned", "repeat", Again(np.ones(n_items, np.float32), 1.0)),
         Signal("bought lately", "repeat", Again(np.ones(n_items, np.float32), fast)),
@@ -258,28 +254,24 @@ def fit_signals(
 
 def walk(sequences: Sequence[Rows], n_items: int, decay: float) -> Scorer:
     """The walk on the user-item graph of the sequences; of a thick one its matrix, worked out once."""
-    from scipy.sparse import diags
-
-    owned = owned_matrix(sequences, n_items)
-    users, items = (np.asarray(owned.sum(axis=axis)).ravel() for axis in (1, 0))
-    to_items = (diags(1.0 / np.maximum(users, 1.0)) @ owned).astype(np.float32)
-    to_users = (diags(1.0 / np.maximum(items, 1.0)) @ owned.T).tocsr().astype(np.float32)
-    walker = Walk(to_users, to_items, decay)
-    if owned.nnz < THICK * n_items or n_items > MAX_DENSE:
-        return walker
-    step = (to_users @ to_items).toarray()
-    home = walker.home * np.eye(n_items, dtype=np.float32)
-    visits = (1.0 - walker.home) * step + home
-    for _ in range(walker.n_steps - 1):
-        visits = (1.0 - walker.home) * (visits @ step) + home
-    return ItemTies(visits - home, decay)
+    walker = Walk(UserItemGraph.of(owned_matrix(sequences, n_items)), decay)
+    return ItemTies(walker.visits(np.eye(n_items, dtype=np.float32)), decay) if walker.graph.thick else walker
 
 
-def title_words(items: Sequence[Item]) -> Any:
-    """TF-IDF of the words and pairs of words of the items' texts, CSR unit rows (n_items, n_words)."""
+def text_signals(content: NDArray[np.float32], words: Any, fast: float, slow: float) -> list[Signal]:
+    """What texts alone tell: nearness of unit rows of ``content`` and of ``words``, under two decays."""
+    return [
+        Signal("content", "content", Nearness(content, fast)),
+        Signal("content nearest", "content", Nearness(content, slow, best=True)),
+        Signal("words", "content", Nearness(words, fast)),
+        Signal("words nearest", "content", Nearness(words, slow, best=True)),
+    ]
+
+
+def text_words(texts: Sequence[str]) -> Any:
+    """TF-IDF of the words and pairs of words of ``texts``, CSR unit rows (n_items, n_words)."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    texts = [item_text(item) for item in items]
     vectorizer = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=1, dtype=np.float32)
     return vectorizer.fit_transform(texts).tocsr()
 

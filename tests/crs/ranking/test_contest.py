@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from typer.testing import CliRunner
 
 from benchmarks.tables import section
+from crs.cf import fit_bpr
 from crs.cli.app import app
 from crs.content import Encoder
+from crs.ranking.baselines import BprConfig, fit_baselines
 from crs.ranking.contest import ContestConfig, Outcome, hold_contest
 from crs.ranking.data import RankingData
 from crs.ranking.report import figures, table
@@ -78,6 +83,38 @@ def test_training_stops_where_the_watched_get_no_better(in_circles: RankingData)
     config = SequentialConfig(width=64, max_epochs=40, patience=1, batch_size=32)
     scorer = train_scorer(in_circles.valid.sequences, 20, config, watched=in_circles.valid.queries)
     assert 1 <= scorer.epochs < 40
+
+
+def test_patience_is_told_in_passes_where_an_epoch_is_a_part_of_one(
+    in_circles: RankingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fold = in_circles.valid
+    n_positions = sum(len(sequence) - 1 for sequence in fold.sequences)
+    monkeypatch.setattr("crs.ranking.sequential.MAX_POSITIONS", n_positions // 2)
+    monkeypatch.setattr("crs.ranking.sequential._ndcg", lambda *_: 0.5)
+    seen: list[int] = []
+    config = SequentialConfig(width=64, max_epochs=40, patience=2, batch_size=32)
+    scorer = train_scorer(
+        fold.sequences, 20, config, watched=fold.queries, progress=lambda done, _: seen.append(done)
+    )
+    assert scorer.epochs == 1 and seen[-1] == 1 + 2 * 2
+
+
+def test_bpr_is_told_as_it_was_trained(in_circles: RankingData, monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = (BprConfig(8, 0.01, 0.01, 5), BprConfig(8, 0.05, 0.01, 1000))
+    monkeypatch.setattr("crs.ranking.baselines.BPR_TRIALS", trials)
+    monkeypatch.setattr("crs.ranking.baselines.MAX_BPR_DRAWS", 20 * 60 * 6)
+    trained: list[int] = []
+
+    def counted(owned: csr_matrix, *, iterations: int, **config: Any) -> tuple[np.ndarray, np.ndarray]:
+        trained.append(iterations)
+        return fit_bpr(owned, iterations=iterations, **config)
+
+    monkeypatch.setattr("crs.ranking.baselines.fit_bpr", counted)
+    fitted = fit_baselines(
+        in_circles, in_circles.test, np.eye(20, 384, dtype=np.float32), replace(QUICK, max_epochs=1)
+    )
+    assert trained[:2] == [5, 24] and fitted.bpr.iterations == trained[-1]
 
 
 def test_the_command_prints_one_object(

@@ -56,12 +56,13 @@ def test_the_linear_model_solves_its_own_problem() -> None:
 def test_the_walk_is_pagerank_solved(monkeypatch: pytest.MonkeyPatch) -> None:
     found = walk(SEQUENCES, 4, decay=1.0)
     assert isinstance(found, Walk)
-    step = np.asarray((found.to_users @ found.to_items).todense(), dtype=np.float64)
+    graph = found.graph
+    step = np.asarray((graph.to_users @ graph.to_items).todense(), dtype=np.float64)
     start = np.array([0.5, 0.5, 0, 0])
     settled = np.linalg.solve(np.eye(4) - 0.7 * step.T, 0.3 * start) - 0.3 * start
     assert found.scores([rows(0, 1)])[0] == pytest.approx(settled, abs=0.7**5)
     assert found.scores([rows(0, 1)])[0, 3] == 0  # nobody leads there
-    monkeypatch.setattr("crs.ranking.signals.THICK", 0)
+    monkeypatch.setattr("crs.pagerank.THICK", 0)
     worked_out = walk(SEQUENCES, 4, decay=1.0)
     assert isinstance(worked_out, ItemTies)
     assert worked_out.scores([rows(0, 1)])[0] / 2 == pytest.approx(found.scores([rows(0, 1)])[0], abs=1e-6)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from fake_shop import FakeShop
 
+from agents.conversation import Assistant
 from agents.planner import Planner, ToolCallingChat
-from agents.turn import Steps
 from agents.understand import Situation
 from crs.llm.chat import Completion, FakeChat
 from knowledge.errors import BusyError, ModelError
@@ -18,7 +18,7 @@ from knowledge.types import Constraints
 
 def planner_of(chat: FakeChat) -> Planner:
     shop = FakeShop()
-    steps = Steps(shop)  # type: ignore[arg-type]
+    steps = Assistant(shop).steps  # type: ignore[arg-type]
     return Planner(ToolCallingChat(chat=chat), steps.understanding, steps.lexicon, shop.vocabulary)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from fake_shop import FakeShop
 
+from agents.conversation import Assistant
 from agents.plan import INTENTS, Plan
-from agents.turn import Steps
 from agents.understand import Situation, Understanding
 from crs.content import Encoder
 from knowledge.types import Constraints
@@ -27,7 +27,7 @@ WISHED = [field.name for field in fields(Constraints) if field.name not in LOOSE
 
 @pytest.fixture(scope="module")
 def understanding() -> Understanding:
-    return Steps(FakeShop(Encoder())).understanding  # type: ignore[arg-type]
+    return Assistant(FakeShop(Encoder())).steps.understanding  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")

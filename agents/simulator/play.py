@@ -23,7 +23,7 @@ from agents.filters import Filters
 from agents.lexicon import Lexicon
 from agents.plan import wishes_from_json
 from agents.simulator.goal import Goal
-from agents.simulator.persona import draw_persona
+from agents.simulator.persona import Persona, draw_persona
 from agents.simulator.shopper import HABITS, Habit, Message, Shopper
 from knowledge.types import Constraints
 
@@ -54,12 +54,12 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """One whole conversation of one shopper. ``persona``: as `asdict` gives it."""
+    """One whole conversation of one shopper."""
 
     user_id: str
     habit: Habit
     seed: int
-    persona: Mapping[str, Any]
+    persona: Persona
     exchanges: tuple[Exchange, ...]
 
     @property
@@ -69,10 +69,11 @@ class Played:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Played:
-        exchanges = (
+        exchanges = tuple(
             Exchange(**{**exchange, "needs": tuple(exchange["needs"])}) for exchange in data["exchanges"]
         )
-        return cls(**{**data, "exchanges": tuple(exchanges)})
+        persona = Persona(**{**data["persona"], "needs": tuple(data["persona"]["needs"])})
+        return cls(**{**data, "persona": persona, "exchanges": exchanges})
 
 
 class Stage:
@@ -114,7 +115,7 @@ class Stage:
             )  # fmt: skip
             message = shopper.reaction(card_ids)
         self._kept.delete_thread(conversation_id)
-        return Played(user_id, habit, seed, asdict(persona), tuple(exchanges))
+        return Played(user_id, habit, seed, persona, tuple(exchanges))
 
     def _answer(self, conversation_id: str, text: str) -> Answer:
         events = list(self._assistant.reply(conversation_id, text, self._hush))

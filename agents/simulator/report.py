@@ -48,10 +48,10 @@ def figures(played: Sequence[Played], *, seed: int = 0) -> dict[str, Any]:
         "by": {
             name: _grouped(by_habit, of)
             for name, of in (
-                ("opening", lambda each: each.persona["opening"]),
-                ("needs", lambda each: len(each.persona["needs"])),
-                ("patience", lambda each: each.persona["patience"]),
-                ("style", lambda each: each.persona["style"]),
+                ("opening", lambda each: each.persona.opening),
+                ("needs", lambda each: len(each.persona.needs)),
+                ("patience", lambda each: each.persona.patience),
+                ("style", lambda each: each.persona.style),
             )
         },
         "messages": _messages(with_critiques),

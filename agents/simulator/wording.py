@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -15,6 +16,7 @@ from agents.words import WORD
 
 Act = Literal["open", "ask", "tell", "cheaper", "other_brand", "more_like", "not_color", "more"]
 _PLACES = ("first", "second", "third", "fourth", "fifth")
+_VOWEL = re.compile(r"[aeio]|u[^aeiou][^aeiou]")  # "an umbrella", but "a ukulele"
 _SLIPS_FROM = 6  # letters: nobody misspells short words on purpose
 
 
@@ -59,7 +61,7 @@ def with_article(kind: str) -> str:
     """A product's noun as one asks for it; what comes in pairs or as a mass has no article."""
     if kind.endswith("s") and not kind.endswith("ss"):
         return f"some {kind}"
-    return f"{'an' if kind[0] in 'aeio' else 'a'} {kind}"
+    return f"{'an' if _VOWEL.match(kind) else 'a'} {kind}"
 
 
 def _capitals(name: str) -> str:

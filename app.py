@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import closing
+from pathlib import Path
 
 from knowledge.errors import RaconteurError
 
@@ -34,8 +35,10 @@ def main(bundle: str | None = None) -> int:
 def _serve(bundle: str | None, host: str, port: int) -> int:
     from agents.checkpoints import conversations_in
     from agents.conversation import Assistant
+    from crs.bundle import default_path
     from crs.shop import Shop
     from crs.versions import default_data_dir
+    from ui.admin_page import PASSWORD, add_admin_page
     from ui.page import build_page
     from ui.theme import FAVICON_PATH, STYLE_PATH, build_theme
 
@@ -45,6 +48,8 @@ def _serve(bundle: str | None, host: str, port: int) -> int:
         conversations_in(data_dir) as conversations,
     ):
         page = build_page(shop, Assistant(shop, conversations)).queue(max_size=MAX_WAITING)
+        if password := os.environ.get(PASSWORD):
+            add_admin_page(page, shop, Path(bundle) if bundle else default_path(), data_dir, password)
         try:
             page.launch(
                 server_name=host, server_port=port, share=False, ssr_mode=False, quiet=True,

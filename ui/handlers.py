@@ -149,6 +149,7 @@ def converse(
                         exchange.segments, exchange.note = event.segments, ""
                     elif isinstance(event, Done):
                         _settle(shop, exchange, event.answer)
+                        shop.usage.count(session.user_id or session.conversation_id)
                     if time.monotonic() - shown_s >= FRAME_S:
                         shown_s = time.monotonic()
                         yield

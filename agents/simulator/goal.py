@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Literal, get_args
 
 from crs.recommender import color_of
-from knowledge.types import Item
+from knowledge.types import Constraints, Item
 
 Need = Literal["department", "kind", "color", "brand", "budget"]
 NEEDS: tuple[Need, ...] = get_args(Need)
@@ -41,6 +41,22 @@ class Goal:
         if need == "budget":
             return self.budget is None or (item.price is not None and item.price <= self.budget)
         return facet(item, need) == facet(self._item, need)
+
+    def is_let_through(self, wish: Constraints) -> bool:
+        """Whether the filters of a recommendation leave the product in, `Recommender.recommend`'s rules."""
+        item, price = self._item, self._item.price
+        sides = (
+            (facet(item, "department"), wish.departments, wish.not_departments),
+            (facet(item, "kind"), wish.kinds, wish.not_kinds),
+            (facet(item, "color"), wish.colors, wish.not_colors),
+            (facet(item, "brand"), wish.brands, wish.not_brands),
+        )
+        return (
+            item.item_id not in (*wish.exclude_ids, *wish.like_ids)
+            and (wish.max_price is None or (price is not None and price <= wish.max_price))
+            and (wish.min_price is None or (price is not None and price >= wish.min_price))
+            and all((not wanted or value in wanted) and value not in not_ for value, wanted, not_ in sides)
+        )
 
 
 def facet(item: Item, need: Need) -> str | None:

@@ -39,8 +39,7 @@ _CODE = (*_ROOT.glob("agents/**/*"), *_ROOT.glob("crs/*.py"), *_ROOT.glob("crs/r
 class Exchange:
     """A message, how it was taken, and whether the cards held the goal.
 
-    ``goal_rank``: where the goal stands among all products that the wishes so far let through, from 1; None
-    where they shut it out, or where the message was not taken for a wish.
+    ``shut_out``: the wishes, as they were understood so far, leave the goal out.
     """
 
     said: str
@@ -48,7 +47,7 @@ class Exchange:
     needs: tuple[str, ...]
     intent: str
     n_cards: int
-    goal_rank: int | None
+    shut_out: bool
     found: bool
 
 
@@ -106,11 +105,10 @@ class Stage:
         while message is not None:
             answer = self._answer(conversation_id, message.text)
             card_ids = [card.id for card in answer.items]
-            rank = self._rank(user_id, goal.item_id, answer)
             exchanges.append(
                 Exchange(
-                    message.text, message.act, message.needs, answer.intent, len(card_ids), rank,
-                    shopper.found(card_ids),
+                    message.text, message.act, message.needs, answer.intent, len(card_ids),
+                    not goal.is_let_through(self._wishes(answer)), shopper.found(card_ids),
                 )
             )  # fmt: skip
             message = shopper.reaction(card_ids)
@@ -122,19 +120,12 @@ class Stage:
         assert isinstance(events[-1], Done)  # a turn that was not cut off ends so
         return events[-1].answer
 
-    def _rank(self, user_id: str, goal_id: str, answer: Answer) -> int | None:
-        """Where the goal stands under the wishes that the answer names; see `Exchange`."""
-        if answer.intent not in ("recommend", "critique"):
-            return None
+    def _wishes(self, answer: Answer) -> Constraints:
+        """What the answer looked for, as filters; none where it looked for nothing."""
         asked = dict(answer.constraints)
         avoid, price = asked.pop("avoid", ()), asked.pop("price", "")
         fields = asdict(Constraints()) | asked
-        wishes = wishes_from_json({"constraints": fields, "avoid": avoid, "price": price})
-        ranked = self.shop.recommend(
-            self.shop.person(user_id), self._filters.of(wishes), len(self.shop.items)
-        )
-        places = (place for place, each in enumerate(ranked, 1) if each.item.item_id == goal_id)
-        return next(places, None)
+        return self._filters.of(wishes_from_json({"constraints": fields, "avoid": avoid, "price": price}))
 
 
 def play_all(

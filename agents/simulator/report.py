@@ -102,9 +102,8 @@ def _messages(played: Sequence[Played]) -> dict[str, dict[str, Any]]:
             is_wish = exchange.intent in ("recommend", "critique")
             count["said"] += 1
             count["not a wish"] += not is_wish
-            if is_wish:
-                count["shut out"] += was_open and exchange.goal_rank is None
-                was_open = exchange.goal_rank is not None
+            count["shut out"] += was_open and exchange.shut_out
+            was_open = not exchange.shut_out
     return dict(sorted(counts.items()))
 
 

@@ -35,6 +35,8 @@ def conversation(
     from agents.simulator.play import Stage, fingerprint, play_all
     from agents.simulator.report import figures
     from crs.bundle import Bundle
+    from crs.content import Encoder
+    from crs.evaluation.narratives.scores import OnceEncoder
     from crs.evaluation.record import write_record
     from crs.shop import Shop
     from crs.versions import default_data_dir, in_use
@@ -53,7 +55,9 @@ def conversation(
         def open_stage() -> Stage:
             # a memory of its own: what simulated shoppers say must not stay with anybody
             memory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            return Stage(stack.enter_context(closing(Shop.open(path, data_dir=memory, progress=stages))))
+            encoder = OnceEncoder(Encoder())  # shoppers repeat each other
+            shop = Shop.open(path, data_dir=memory, encoder=encoder, progress=stages)
+            return Stage(stack.enter_context(closing(shop)))
 
         played = play_all(open_stage, users, kept_in, seed=seed, progress=stages)
     report = figures(played, seed=seed)

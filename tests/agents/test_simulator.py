@@ -21,7 +21,7 @@ from agents.words import STOPWORDS, singular, words
 from crs.recommender import color_of
 from crs.shop import Shop
 from knowledge.store import Store
-from knowledge.types import Item
+from knowledge.types import Constraints, Item
 
 COLORS = sorted({color for item in ITEMS.values() if (color := color_of(item))})
 PLACES = ("first", "second", "third", "fourth", "fifth")
@@ -124,6 +124,19 @@ def test_needs_in_words() -> None:
     assert not Goal(ITEMS["i1"]).is_met("budget", priceless)
 
 
+def test_filters_leave_the_goal_in_or_out() -> None:
+    goal = Goal(ITEMS["i2"])  # Tarnwick kettle, rust red, $24.50
+    for asked in (
+        Constraints(), Constraints(max_price=24.5, kinds=("kettle", "teapot"), not_colors=("white",)),
+    ):  # fmt: skip
+        assert goal.is_let_through(asked)
+    for asked in (
+        Constraints(max_price=24.49), Constraints(min_price=30.0), Constraints(kinds=("teapot",)),
+        Constraints(not_brands=("tarnwick",)), Constraints(exclude_ids=("i2",)),
+    ):  # fmt: skip
+        assert not goal.is_let_through(asked)
+
+
 def test_every_act_can_be_said_in_every_style() -> None:
     rng = random.Random(0)
     for act in phrases():
@@ -149,7 +162,7 @@ def test_conversations_go_through_the_assistant_without_a_narrative(tmp_path: Pa
     openings = {(each.user_id, each.exchanges[0].said) for each in played}
     assert len(openings) == 2  # the same first message, whatever the habit
     found = [each for each in played if each.turns_to_success]
-    assert found and all(each.exchanges[-1].found and each.exchanges[-1].goal_rank for each in found)
+    assert found and all(each.exchanges[-1].found and not each.exchanges[-1].shut_out for each in found)
 
     lines = kept_in.read_text().splitlines()
     kept_in.write_text("\n".join(lines[:3]) + '\n{"user_id": "an')  # killed while it wrote
@@ -165,23 +178,23 @@ def test_the_file_of_conversations_is_named_by_bundle_and_code() -> None:
     assert fingerprint("a") == fingerprint("a") != fingerprint("b")
 
 
-def _played(user_id: str, habit: Habit, *ranks: int | None, found: bool) -> Played:
+def _played(user_id: str, habit: Habit, n: int, *, found: bool, shut_out: bool = False) -> Played:
     exchanges = [
-        Exchange("said", "tell", ("kind",), "critique", 5, rank, found and at == len(ranks) - 1)
-        for at, rank in enumerate(ranks)
+        Exchange("said", "tell", ("kind",), "critique", 5, shut_out, found and at == n)
+        for at in range(1, n + 1)
     ]
     return Played(user_id, habit, 0, PERSONA, tuple(exchanges))
 
 
 def test_figures_by_hand() -> None:
     played = [
-        _played("a", "critiques", 9, 2, found=True),
-        _played("b", "critiques", 9, 9, 9, 1, found=True),
-        _played("c", "critiques", 9, 9, 9, 9, 9, 1, found=True),  # too late
-        _played("d", "critiques", None, None, found=False),
-        *(_played(user_id, "needs", 9, found=False) for user_id in "abcd"),
+        _played("a", "critiques", 2, found=True),
+        _played("b", "critiques", 4, found=True),
+        _played("c", "critiques", 6, found=True),  # too late
+        _played("d", "critiques", 2, found=False, shut_out=True),
+        *(_played(user_id, "needs", 1, found=False) for user_id in "abcd"),
         _played("a", "more", 1, found=True),
-        *(_played(user_id, "more", 9, found=False) for user_id in "bcd"),
+        *(_played(user_id, "more", 1, found=False) for user_id in "bcd"),
     ]
     report = figures(played)
     critiques = report["habits"]["critiques"]

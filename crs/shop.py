@@ -15,6 +15,7 @@ from crs.content import Encoder, KeptEncoder, TextEncoder
 from crs.narrator.language_model import Caller
 from crs.recommender import Recommender, color_of
 from crs.storyteller import Storyteller
+from crs.taste_map import TasteMap, draw_taste_map, taste_row
 from crs.versions import default_data_dir, open_in_use
 from knowledge.feedback import FeedbackLog
 from knowledge.memory import Memory, Person
@@ -49,10 +50,14 @@ class Shop:
         storyteller: Storyteller,
         feedback: FeedbackLog,
         usage: UsageLog,
+        cache_dir: Path | None = None,
     ) -> None:
         self.bundle, self.encoder, self.memory = bundle, encoder, memory
         self.storyteller, self.feedback, self.usage = storyteller, feedback, usage
         self._recommender = Recommender(bundle, encoder)
+        self._cache_dir = cache_dir
+        self._drawing = threading.Lock()
+        self._taste_map: TasteMap | None = None
         self.vocabulary = vocabulary_of(bundle.store.items.values())
 
     @classmethod
@@ -80,7 +85,7 @@ class Shop:
         fill_memory(memory, bundle, progress)
         encoder.encode(["warm up"])  # the first answer should not wait for the encoder to load
         feedback, usage = FeedbackLog(data_dir / "feedback.sqlite"), UsageLog(data_dir / "usage.sqlite")
-        return cls(bundle, encoder, memory, storyteller, feedback, usage)
+        return cls(bundle, encoder, memory, storyteller, feedback, usage, data_dir / "cache")
 
     @property
     def items(self) -> Mapping[str, Item]:
@@ -146,6 +151,17 @@ class Shop:
         return self.storyteller.narrate(
             person.history, task, target_id, seed=seed, stop=stop, caller=caller
         )
+
+    def taste_map(self) -> TasteMap:
+        """The shop as a map (taste_map.py); drawn at the first call, which takes some seconds."""
+        with self._drawing:
+            if self._taste_map is None:
+                self._taste_map = draw_taste_map(self.bundle, self._cache_dir)
+            return self._taste_map
+
+    def taste_place(self, history: Sequence[Interaction]) -> tuple[float, float] | None:
+        """Where someone with these purchases lies on the map; None without any."""
+        return self.taste_map().place(taste_row(self.bundle, history))
 
     def taste(self, history: Sequence[Interaction]) -> np.ndarray:
         """Unit mean of what the purchases' listings say, float32 (384,); zeros without purchases."""

@@ -7,21 +7,17 @@ import os
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
-
 import pytest
-from browser import PALE_TEXT_JS, chromium, find_chromium, fits_width, free_port
+from browser import PALE_TEXT_JS, chromium, find_chromium, fits_width, free_port, serious_faults
 from ui_fakes import FakeAssistant, FakeShop
 
 from crs.bundle import MANIFEST, SCHEMA
 from crs.narrator.engine import Load
 from crs.versions import in_use, versions_dir
 from knowledge.feedback import Rating
+from knowledge.shares import Shares
 from knowledge.usage import Day, UsageLog
 from ui import admin
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 PASSWORD = "under the third flowerpot"
 TODAY = date(2026, 3, 31)
@@ -117,7 +113,8 @@ def url(first: Path, tmp_path: Path) -> Iterator[str]:
     shop.usage = usage = UsageLog(tmp_path / "usage.sqlite")  # type: ignore[assignment]
     for number in range(5):
         usage.count(f"Ada Lovelace {number % 2}")
-    page = build_page(shop, FakeAssistant(shop))  # type: ignore[arg-type]
+    shares = Shares(tmp_path / "shared.sqlite")
+    page = build_page(shop, FakeAssistant(shop), shares)  # type: ignore[arg-type]
     add_admin_page(page, shop, first, tmp_path / "var", PASSWORD)  # type: ignore[arg-type]
     port = free_port()
     page.launch(
@@ -126,6 +123,7 @@ def url(first: Path, tmp_path: Path) -> Iterator[str]:
     )  # fmt: skip
     yield f"http://127.0.0.1:{port}/"
     page.close()
+    shares.close()
     usage.close()
 
 
@@ -153,19 +151,10 @@ def test_behind_the_counter_in_a_browser(url: str, first: Path, tmp_path: Path) 
         page.wait_for_selector("tr:has-text('bbb'):has-text('in use')")
         assert in_use(first, tmp_path / "var").name == "bbb"
 
-        assert_accessible(page)
+        assert serious_faults(page) == [] and page.evaluate(PALE_TEXT_JS) == []
         page.set_viewport_size({"width": 375, "height": 812})
         assert fits_width(page)
         page.emulate_media(color_scheme="dark")
         page.goto(url + "admin?__theme=dark")
         page.wait_for_selector("#rc-admin-password input")
-        assert_accessible(page)
-
-
-def assert_accessible(page: Page) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(page).response["violations"]
-    serious = [each for each in found if each["impact"] in ("serious", "critical")]
-    assert [(each["id"], each["nodes"][0]["html"][:200]) for each in serious] == []
-    assert page.evaluate(PALE_TEXT_JS) == []
+        assert serious_faults(page) == [] and page.evaluate(PALE_TEXT_JS) == []

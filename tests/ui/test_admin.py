@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+
 import pytest
 from browser import PALE_TEXT_JS, chromium, find_chromium, fits_width, free_port, serious_faults
 from ui_fakes import FakeAssistant, FakeShop

@@ -49,7 +49,9 @@ def conversation(
         raise InputError(
             "-n", f"only {len(users)} shoppers of {split} have a held-out purchase; ask for fewer"
         )
-    kept_in = (cache or default_data_dir() / "cache") / f"conversations-{fingerprint(opened.version)}.jsonl"
+    kept_in = (
+        cache or (data_dir or default_data_dir()) / "cache"
+    ) / f"conversations-{fingerprint(opened.version)}.jsonl"
     with Stages() as stages, ExitStack() as stack:
 
         def open_stage() -> Stage:

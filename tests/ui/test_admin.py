@@ -128,6 +128,24 @@ def url(first: Path, tmp_path: Path) -> Iterator[str]:
     usage.close()
 
 
+def test_nothing_is_told_or_done_without_the_password(url: str, first: Path, tmp_path: Path) -> None:
+    """Whoever calls the page's functions past the page says in vain that they are in."""
+    import httpx
+
+    told = ""
+    pages = httpx.get(url + "config").json()["dependencies"]
+    private = [each for each in pages if each["api_visibility"] == "private"]
+    for number, each in enumerate(private):
+        asked = {"fn_index": each["id"], "data": [True, None][: len(each["inputs"])]}
+        session = {"session_hash": f"stranger{number}"}
+        httpx.post(url + "gradio_api/queue/join", json=asked | session).raise_for_status()
+        with httpx.stream("GET", url + "gradio_api/queue/data", params=session) as answer:
+            told += "".join(answer.iter_lines())
+    assert len(private) >= 5 and "process_completed" in told
+    assert "rc-admin-part" not in told and "bbb" not in told
+    assert in_use(first, tmp_path / "var") == first
+
+
 @pytest.mark.browser
 @pytest.mark.skipif(find_chromium() is None, reason="no Chromium here; apt-get install chromium")
 def test_behind_the_counter_in_a_browser(url: str, first: Path, tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ PATIENCE_S = 120.0
 STARTED = "Raconteur is at "
 _PROSE = re.compile(r'<div class="rc-prose">(.*?)</div>', re.DOTALL)
 _PARAGRAPH = re.compile(r"<p>(.*?)</p>", re.DOTALL)
+_OFFERED = re.compile(r'<strong class="rc-card-title">(.*?)</')
 _CITED = re.compile(r'id="evidence-[^"]*-title">(.*?)</')
 
 
@@ -97,7 +98,7 @@ def _visit(url: str, bundle: Bundle, user_id: str, together: threading.Barrier) 
         else:
             person.waits_s.append(waited)
         cited = set(_CITED.findall(_html(messages)))
-        offered = set(re.findall(r"<h3[^>]*>(.*?)</h3>", _html(messages)))
+        offered = set(_OFFERED.findall(_html(messages)))
         if len(messages) != 2 * turn or not cited - offered <= titles:
             person.errors.append(f"{user_id}: somebody else's answer on '{question}'")
     client.close()

@@ -9,7 +9,17 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from browser import PALE_TEXT_JS, chromium, find_chromium, fits_width, free_port, serious_faults
+from browser import (
+    PALE_TEXT_JS,
+    ask,
+    chromium,
+    find_chromium,
+    fits_width,
+    free_port,
+    serious_faults,
+    wait_answers,
+    watched,
+)
 from ui_fakes import FakeAssistant, FakeShop
 
 from crs.bundle import MANIFEST, SCHEMA
@@ -151,6 +161,11 @@ def test_nothing_is_told_or_done_without_the_password(url: str, first: Path, tmp
 @pytest.mark.skipif(find_chromium() is None, reason="no Chromium here; apt-get install chromium")
 def test_behind_the_counter_in_a_browser(url: str, first: Path, tmp_path: Path) -> None:
     with chromium() as browser:
+        with watched(browser, url) as seen:  # the chat before it is as it was
+            ask(seen.page, "Something for the garden")
+            wait_answers(seen.page, 1)
+            assert "Admin" not in seen.page.inner_text("body")
+            seen.assert_clean()
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.goto(url + "admin")
         page.fill("#rc-admin-password input", "a guess")
@@ -163,7 +178,7 @@ def test_behind_the_counter_in_a_browser(url: str, first: Path, tmp_path: Path) 
         assert page.locator(".rc-admin-part h2").all_inner_texts() == [
             "Queue", "Usage", "Ratings", "Versions",
         ]  # fmt: skip
-        assert "5" in page.inner_text("#rc-admin-usage .rc-figures div:first-child dd")
+        assert page.inner_text("#rc-admin-usage .rc-figures div:first-child dd") == "6"  # one is the chat's
         assert "Ada" not in page.content() and "trowel" not in page.content()
 
         page.click("#rc-admin-version label:has-text('bbb')")

@@ -14,8 +14,11 @@ from knowledge.types import Item
 
 _SIGNALS = {
     "cf": "what people with purchases like yours went on to buy",
+    "together": "what is often bought soon after things like yours",
     "content": "how close its listing comes to what you own or asked for",
     "popularity": "how many people buy it",
+    "again": "how often people buy it again",
+    "replacement": "that the last one of its kind disappointed you",
 }
 _FACET_NAMES: Mapping[Facet, str] = {
     "price": "the price limit",

@@ -4,7 +4,7 @@
     store/              the shop: items, interactions, held-out purchases, narratives (parquet)
     item_factors.npy    CF, float16 (n_items, 128)
     item_content.npy    content of the items alone, float16 (n_items, 384), unit rows
-    neighbours.npz      decayed co-occurrence: ids, weights (n_items, 64), rebought (n_items,)
+    ranker.npz          what ranks: ties of items, counts, the blend's weights (crs/ranking/ranker.py)
     splits.json         "train" / "valid" / "test" -> user ids; no user is in two
     narrator/           config.json, tokenizer.json, model.safetensors, adapter.safetensors, a card;
                         of a foreign language model: foreign.json, tokenizer/, adapter.safetensors
@@ -26,19 +26,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crs.cf import N_FACTORS, fit_wals
 from crs.content import CONTENT_DIM, Encoder, TextEncoder, item_text
 from crs.fusion import mean_norm
 from crs.narrator.narrator_folder import missing_parts
-from crs.neighbours import Neighbours, find_neighbours
+from crs.ranking.ranker import Ranker, fit_ranker, load_ranker, save_ranker
+from crs.ranking.replacing import replacement_rate
 from knowledge.errors import BundleError, InputError, NotFoundError
 from knowledge.store import Store
 from knowledge.types import SIGNALS, Signals
 
 SCHEMA = 1
 MANIFEST, FACTORS, CONTENT, SPLITS = "manifest.json", "item_factors.npy", "item_content.npy", "splits.json"
-NEIGHBOURS = "neighbours.npz"
+RANKER = "ranker.npz"
 NARRATOR, STORE = "narrator", "store"
 EMBEDDED = Path(__file__).resolve().parents[1] / "assets" / "demo"
 
@@ -54,7 +56,6 @@ class Bundle:
     store: Store
     item_factors: np.ndarray
     item_content: np.ndarray
-    neighbours: Neighbours
     splits: dict[str, list[str]]
     norm: float
 
@@ -79,9 +80,7 @@ class Bundle:
                     f"{path / STORE}; build the bundle again"
                 )
         splits = json.loads((path / SPLITS).read_text(encoding="utf-8"))
-        return cls(
-            path, manifest, store, factors, content, _load_neighbours(path), splits, mean_norm(factors)
-        )
+        return cls(path, manifest, store, factors, content, splits, mean_norm(factors))
 
     @property
     def name(self) -> str:
@@ -97,6 +96,13 @@ class Bundle:
         """What ranking may use, as chosen when the bundle was built."""
         signals: Signals = self.manifest["signals"]
         return signals
+
+    @cached_property
+    def ranker(self) -> Ranker:
+        """What ranks; BundleError where the bundle is from before there was one."""
+        if RANKER not in self.manifest["parts"]:
+            raise BundleError(f"{self.path}: no {RANKER}; run `python -m crs fit-ranker {self.path}`")
+        return load_ranker(self.path / RANKER, self.item_content, self.item_factors)
 
     @property
     def narrator_dir(self) -> Path:
@@ -150,7 +156,7 @@ def build_bundle(
         shutil.copytree(store.path, folder / STORE)
         np.save(folder / FACTORS, factors.astype(np.float16), allow_pickle=False)
         np.save(folder / CONTENT, content.astype(np.float16), allow_pickle=False)
-        save_neighbours(folder, find_neighbours(purchases(store), len(texts)))
+        save_ranker(folder / RANKER, _fit_ranker(store, content, factors, signals, progress))
         (folder / SPLITS).write_text(json.dumps(split_users(store.user_ids)), encoding="utf-8")
         manifest: dict[str, Any] = {
             "schema": SCHEMA,
@@ -179,17 +185,25 @@ def install_narrator(bundle_path: str | Path, source: str | Path) -> Bundle:
     return derive_bundle(bundle_path, bundle_path, narrator=source, reads_factors=True)
 
 
+def install_ranker(bundle_path: str | Path, progress: Progress | None = None) -> Bundle:
+    """Fit the bundle's ranker anew on its own purchases, content and factors; all other parts stay."""
+    bundle = Bundle.open(bundle_path)
+    ranker = _fit_ranker(bundle.store, bundle.item_content, bundle.item_factors, bundle.signals, progress)
+    return derive_bundle(bundle.path, bundle.path, reads_factors=False, ranker=ranker)
+
+
 def derive_bundle(
     source: str | Path,
     bundle_path: str | Path,
     *,
     reads_factors: bool,
     item_factors: np.ndarray | None = None,
+    ranker: Ranker | None = None,
     narrator: Path | None = None,
 ) -> Bundle:
-    """A copy of the bundle ``source`` with new factors or a new narrator, under a version of its own.
+    """A copy of the bundle ``source`` with new factors, ranker or narrator, under a version of its own.
 
-    ``reads_factors``: the copy's narrator was trained on the copy's factors.
+    ``reads_factors``: the copy's narrator was trained on factors that are new in the copy.
     """
     source, bundle_path = Path(source), Path(bundle_path)
     manifest = read_manifest(source)
@@ -197,6 +211,8 @@ def derive_bundle(
         shutil.copytree(source, folder, dirs_exist_ok=True)
         if item_factors is not None:
             np.save(folder / FACTORS, item_factors.astype(np.float16), allow_pickle=False)
+        if ranker is not None:
+            save_ranker(folder / RANKER, ranker)
         if narrator is not None:
             shutil.rmtree(folder / NARRATOR, ignore_errors=True)
             shutil.copytree(narrator, folder / NARRATOR)
@@ -234,30 +250,30 @@ def without_held_out(store: Store) -> Any:
     return user_items.tocsr()
 
 
-def purchases(store: Store) -> list[list[int]]:
+def purchases(store: Store) -> list[NDArray[np.int64]]:
     """Every user's history as item rows, oldest first, less what is held out."""
-    index = store.item_index
+    index, held_out = store.item_index, store.held_out
     return [
-        [index[i.item_id] for i in store.history(user_id) if i.item_id != store.held_out.get(user_id)]
+        np.array(
+            [index[i.item_id] for i in store.history(user_id) if i.item_id != held_out.get(user_id)],
+            dtype=np.int64,
+        )
         for user_id in store.user_ids
     ]
 
 
-def save_neighbours(folder: Path, neighbours: Neighbours) -> None:
-    """Write ``neighbours.npz`` into a bundle's folder."""
-    np.savez(
-        folder / NEIGHBOURS,
-        ids=neighbours.ids,
-        weights=neighbours.weights.astype(np.float16),
-        rebought=neighbours.rebought.astype(np.float16),
-    )
-
-
-def _load_neighbours(path: Path) -> Neighbours:
-    with np.load(path / NEIGHBOURS, allow_pickle=False) as parts:
-        return Neighbours(
-            parts["ids"], parts["weights"].astype(np.float32), parts["rebought"].astype(np.float32)
-        )
+def _fit_ranker(
+    store: Store,
+    content: NDArray[np.float32],
+    factors: NDArray[np.float32],
+    use: Signals,
+    progress: Progress | None,
+) -> Ranker:
+    rate = replacement_rate((store.history(user_id) for user_id in store.user_ids), store.items)
+    return fit_ranker(
+        purchases(store), list(store.items.values()), content, factors,
+        use=use, replaced=rate, progress=_stage(progress, "ranker"),
+    )  # fmt: skip
 
 
 def fingerprint(path: Path) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from crs.bundle import Bundle
 from crs.content import TextEncoder
 from crs.narrator.evidence import Evidence, StoreWords
@@ -35,14 +37,26 @@ def measure(bundle: Bundle, encoder: TextEncoder, rows: FusedRows, users: Sequen
 
 def hit_rate(bundle: Bundle, encoder: TextEncoder, users: Sequence[str], k: int = 10) -> float:
     """Share of ``users`` whose held-out purchase is among their first ``k`` recommendations; 0.0 for none."""
+    gains = _gains(bundle, encoder, users, k)
+    return float(np.count_nonzero(gains) / len(gains)) if gains else 0.0
+
+
+def ndcg(bundle: Bundle, encoder: TextEncoder, users: Sequence[str], k: int = 10) -> float:
+    """Mean of 1 / log2(place + 1) of the held-out purchase, 0 where it is not shown; 0.0 for no users."""
+    gains = _gains(bundle, encoder, users, k)
+    return float(np.mean(gains)) if gains else 0.0
+
+
+def _gains(bundle: Bundle, encoder: TextEncoder, users: Sequence[str], k: int) -> list[float]:
+    """What the place of each held-out purchase among the first ``k`` is worth, the first place 1."""
     recommender = Recommender(bundle, encoder)
     held_out = bundle.store.held_out
-    asked = [user_id for user_id in users if user_id in held_out]
-    hits = 0
-    for user_id in asked:
-        found = recommender.recommend(bundle.store.history(user_id), k=k)
-        hits += held_out[user_id] in {each.item.item_id for each in found}
-    return hits / len(asked) if asked else 0.0
+    gains = []
+    for user_id in (user_id for user_id in users if user_id in held_out):
+        found = [each.item.item_id for each in recommender.recommend(bundle.store.history(user_id), k=k)]
+        wanted = held_out[user_id]
+        gains.append(1.0 / np.log2(found.index(wanted) + 2.0) if wanted in found else 0.0)
+    return gains
 
 
 def references(bundle: Bundle, users: Sequence[str], n: int) -> list[Narrative]:

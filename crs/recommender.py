@@ -1,36 +1,49 @@
-"""What to show next: WALS, co-occurrence, content and popularity in one score, wishes as exact filters."""
+"""What to show next: the learned ranker over what a wish allows, moved in content by what is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crs.bundle import Bundle
-from crs.cf import fold_in, gram
 from crs.content import TextEncoder
-from knowledge.types import Constraints, Interaction, Item, Recommendation, Signals
+from crs.ranking.kinds import kind_of
+from crs.ranking.replacing import disappointed, lift
+from crs.ranking.shortlist import Shortlist
+from crs.ranking.signals import Family, rows_of
+from knowledge.types import Constraints, Interaction, Item, Recommendation
 
-# Each signal is scaled to at most 1 before it is weighted; all weights untuned but for their order.
-WEIGHTS: dict[str, float] = {"cf": 0.5, "neighbours": 1.0, "content": 1.0, "popularity": 0.1}
-QUERY_WEIGHT = 3.0  # what a person asks for now outweighs what they bought before
-CONTENT_DECAY = 0.7  # of a purchase's weight in the taste, for each purchase after it
+QUERY_WEIGHT = 2.0  # of what is asked for now, against all that the history tells apart
 REBOUGHT_SHARE = 0.05  # an item that so many of its buyers bought again may be shown to its owners
-_CF_SIGNALS = ("cf", "neighbours")
+_NONE = np.empty(0, dtype=np.int64)
+# What each family of signals is told as.
+TOLD: Mapping[Family, str] = {
+    "cf": "cf",
+    "graph": "cf",
+    "sequence": "together",
+    "neighbours": "together",
+    "content": "content",
+    "popularity": "popularity",
+    "repeat": "again",
+}
 
 
 class Recommender:
     """Ranks the items of one bundle for any history; holds nothing of a person between calls."""
 
     def __init__(self, bundle: Bundle, encoder: TextEncoder) -> None:
-        self._bundle = bundle
         self._encoder = encoder
         self._items = list(bundle.store.items.values())
         self._index = bundle.store.item_index
-        self._gram = gram(bundle.item_factors)
-        n_buyers = np.asarray(bundle.store.user_items().sum(axis=0)).ravel()
-        self._popularity = np.log(n_buyers + 2.0).astype(np.float32)  # never 0: every item has a score
-        self._consumable = bundle.neighbours.rebought >= REBOUGHT_SHARE
+        self._content = bundle.item_content
+        self._typical = bundle.item_content.mean(axis=0)
+        self._ranker = bundle.ranker
+        self._shortlist = Shortlist(bundle.ranker, bundle.item_content)
+        self._told = {signal.name: TOLD[signal.family] for signal in bundle.ranker.signals}
+        self._kinds = np.array([kind_of(item) for item in self._items])
+        self._consumable = bundle.ranker.again >= REBOUGHT_SHARE
         self._facets = _facets(self._items)
         self._prices = np.array([np.nan if item.price is None else item.price for item in self._items])
 
@@ -40,49 +53,65 @@ class Recommender:
         """At most ``k`` items that fit every constraint, best first; fewer where fewer fit.
 
         What the person owns is left out, unless people buy it again and again. Purchases that the store
-        does not list are passed over. ``shares`` name "cf", "content" and "popularity".
+        does not list are passed over. ``shares`` name "cf", "together", "content", "popularity", "again" and
+        "replacement": of what disappointed, by another of its kind.
         """
         constraints = constraints or Constraints()
-        owned = [self._index[i.item_id] for i in history if i.item_id in self._index]
+        known = [purchase for purchase in history if purchase.item_id in self._index]
+        owned = [self._index[purchase.item_id] for purchase in known]
         liked = [self._index[item_id] for item_id in constraints.like_ids if item_id in self._index]
         allowed = self._allowed(constraints)
         allowed[[row for row in owned if not self._consumable[row]]] = False
         allowed[liked] = False
-        parts = self._parts(owned, liked, constraints.words)
+        if not allowed.any():
+            return []
+        sequence = np.array([*owned, *liked], dtype=np.int64)  # what is liked counts as the latest purchase
+        asked = self._asked_for(liked, constraints.words)
+        chosen = np.zeros(len(self._items), dtype=bool)
+        chosen[self._shortlist.rows(sequence, asked, allowed, k)] = True
+        chosen[sequence] = True  # what the history holds is the measure of what is near to it
+        among = np.flatnonzero(chosen)
+        parts = self._parts(sequence, asked, among)
+        if disappointed(known) and not len(asked):
+            parts["replacement"] += self._replacing(owned[-1], among, parts)
         scores = np.sum(list(parts.values()), axis=0)
-        best = _best(scores, np.flatnonzero(allowed), k)
+        best = _best(scores, np.flatnonzero(allowed[among]), k)
         return [
             Recommendation(
-                self._items[row], float(scores[row]), _shares({n: p[row] for n, p in parts.items()})
+                self._items[among[at]],
+                float(scores[at]),
+                _shares({name: float(part[at]) for name, part in parts.items()}),
             )
-            for row in best
+            for at in best
         ]
 
-    def _parts(self, owned: Sequence[int], liked: Sequence[int], words: str) -> dict[str, np.ndarray]:
-        """Weighted score of every item by signal, each float32 (n_items,) and never negative."""
-        signals: Signals = self._bundle.signals
-        sequence = [*owned, *liked]  # what is liked now counts as the latest purchase
-        factors, content = self._bundle.item_factors, self._bundle.item_content
-        parts = {"popularity": self._popularity}
-        if sequence and signals != "content":
-            parts["cf"] = factors @ fold_in(factors, sequence, shared=self._gram)
-            parts["neighbours"] = self._bundle.neighbours.scores(sequence)
-        if owned and signals != "cf":
-            age = np.arange(len(owned))[::-1]
-            parts["content"] = content @ (CONTENT_DECAY**age @ content[owned]).astype(np.float32)
-        weighted = {name: WEIGHTS[name] * _scaled(part) for name, part in parts.items()}
-        asked_for = self._asked_for(liked, words)
-        if len(asked_for):
+    def _parts(
+        self, sequence: NDArray[np.int64], asked: NDArray[np.float32], among: NDArray[np.int64]
+    ) -> dict[str, NDArray[np.float32]]:
+        """What each told signal adds to the score of the item rows ``among``, each float32 (len(among),)."""
+        parts = {told: np.zeros(len(among), dtype=np.float32) for told in (*TOLD.values(), "replacement")}
+        for name, part in self._ranker.parts(sequence, among).items():
+            parts[self._told[name]] += part
+        if len(asked):
+            history = np.sum(list(parts.values()), axis=0)
             # Near one of them, not near their mean: who likes kettles and tents wants no kettle for tents.
             # All products are a little alike; what counts is how much more than most.
-            nearness = [_scaled(each - each.mean()) for each in (content @ asked_for.T).T]
-            asked = QUERY_WEIGHT * np.max(nearness, axis=0)
-            weighted["content"] = weighted.get("content", np.zeros_like(asked)) + asked
-        return weighted
+            nearness = rows_of(self._content, among) @ asked.T - self._typical @ asked.T
+            nearest = np.max([_scaled(each) for each in nearness.T], axis=0)
+            parts["content"] += QUERY_WEIGHT * (float(np.ptp(history)) or 1.0) * nearest
+        return parts
 
-    def _asked_for(self, liked: Sequence[int], words: str) -> np.ndarray:
+    def _replacing(
+        self, bad: int, among: NDArray[np.int64], parts: Mapping[str, NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
+        """What items of the kind of the row ``bad`` gain for having to replace it, float32 (len(among),)."""
+        same = (self._kinds[among] == self._kinds[bad]) & (self._kinds[bad] != "")
+        gain = lift(np.sum(list(parts.values()), axis=0), same, self._ranker.replaced)
+        return np.where(same, np.float32(gain), np.float32(0.0))
+
+    def _asked_for(self, liked: Sequence[int], words: str) -> NDArray[np.float32]:
         """Where in content space the wish points, float32 (n, 384): to each like, and to the words."""
-        rows = self._bundle.item_content[list(liked)]
+        rows = self._content[list(liked)]
         if not words.strip():
             return np.asarray(rows)
         return np.concatenate([rows, self._encoder.encode([words])])
@@ -110,7 +139,7 @@ class Recommender:
     def _having(self, facet: str, values: Iterable[str]) -> np.ndarray:
         having = np.zeros(len(self._items), dtype=bool)
         for value in values:
-            having[self._facets[facet].get(value.lower(), [])] = True
+            having[self._facets[facet].get(value.lower(), _NONE)] = True
         return having
 
 
@@ -120,20 +149,22 @@ def color_of(item: Item) -> str | None:
     return color.lower() if color else None
 
 
-def _facets(items: Sequence[Item]) -> dict[str, dict[str, list[int]]]:
+def _facets(items: Sequence[Item]) -> dict[str, dict[str, NDArray[np.int64]]]:
     """Facet -> value in lower case -> rows of the items that have it."""
     facets: dict[str, dict[str, list[int]]] = {"brand": {}, "color": {}, "department": {}, "kind": {}}
     for row, item in enumerate(items):
-        values = {
+        told = {
             "brand": item.brand,
             "color": color_of(item),
             "department": item.department,
             "kind": item.kind,
         }
-        for facet, value in values.items():
+        for facet, value in told.items():
             if value:
                 facets[facet].setdefault(value.lower(), []).append(row)
-    return facets
+    return {
+        facet: {value: np.array(rows) for value, rows in values.items()} for facet, values in facets.items()
+    }
 
 
 def _best(scores: np.ndarray, candidates: np.ndarray, k: int) -> np.ndarray:
@@ -151,11 +182,10 @@ def _scaled(scores: np.ndarray) -> np.ndarray:
     return np.asarray(positive / top if top > 0 else positive, dtype=np.float32)
 
 
-def _shares(parts: dict[str, float]) -> dict[str, float]:
-    total = sum(parts.values())
-    shares = {
-        "cf": sum(parts.get(name, 0.0) for name in _CF_SIGNALS) / total,
-        "content": parts.get("content", 0.0) / total,
-        "popularity": parts["popularity"] / total,
-    }
-    return {name: float(share) for name, share in shares.items()}
+def _shares(parts: Mapping[str, float]) -> dict[str, float]:
+    """What speaks for an item, as shares; what speaks against it has none."""
+    positive = {name: max(part, 0.0) for name, part in parts.items()}
+    total = sum(positive.values())
+    if total <= 0:
+        return {name: float(name == "popularity") for name in parts}
+    return {name: part / total for name, part in positive.items()}

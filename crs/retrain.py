@@ -1,8 +1,9 @@
 """Learning from ratings: a new version beside the old one, put in use only where it is not worse.
 
 What people liked or own goes into CF, which is fitted on from the old factors and so stays in the space
-the narrator reads. Narratives they rated up tune the adapter; the language model stands still. Both
-versions are then measured on the users of the "valid" split, from whom nothing was learned.
+the narrator reads, and into the ranker's signals; the weights of their blend stay. Narratives they rated
+up tune the adapter; the language model stands still. Both versions are then measured on the users of the
+"valid" split, from whom nothing was learned.
 """
 
 from __future__ import annotations
@@ -11,17 +12,19 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from crs.bundle import Bundle, default_path, derive_bundle, without_held_out
+from crs.bundle import Bundle, default_path, derive_bundle, purchases, without_held_out
 from crs.cf import fit_wals
 from crs.content import Encoder, TextEncoder
 from crs.measures import Measured, measure, reference_lessons, references
 from crs.narrator.evidence import Evidence, StoreWords
+from crs.ranking.ranker import Ranker, served_signals
 from crs.rows import FusedRows
 from crs.storyteller import REASONS, before_purchase
 from crs.tuning import Lesson, TunableNarrator
@@ -89,18 +92,21 @@ def retrain(
 
     encoder = encoder or Encoder()
     rows = FusedRows(old, encoder)
-    factors = None
+    factors = ranker = None
     if pairs:
         matrix = _with_pairs(without_held_out(old.store), pairs, old)
         factors = fit_wals(
             matrix, start=old.item_factors, iterations=REFIT_ITERATIONS, progress=_stage(progress, "refit CF")
         )
+        ranker = _refitted(old, pairs, factors)
     folder = versions_dir(first, data_dir)
     draft = folder / f".draft.{os.getpid()}"
     tuned = folder / f".narrator.{os.getpid()}"
     try:
         reads_factors = old.narrator_signals != "content"
-        new = derive_bundle(old.path, draft, reads_factors=reads_factors, item_factors=factors)
+        new = derive_bundle(
+            old.path, draft, reads_factors=reads_factors, item_factors=factors, ranker=ranker
+        )
         if taught:
             narrator = _tuned(new, taught, rows.for_version(new), progress)
             narrator.save(tuned)
@@ -186,6 +192,22 @@ def _with_pairs(user_items: csr_matrix, pairs: set[tuple[str, str]], bundle: Bun
     known = user_items.copy()
     known.resize(shape)
     return known.maximum(told).tocsr()
+
+
+def _refitted(bundle: Bundle, pairs: set[tuple[str, str]], factors: NDArray[np.float32]) -> Ranker:
+    """The bundle's ranker with its signals fitted on the pairs too, each as its user's latest purchase."""
+    store = bundle.store
+    told: dict[str, list[int]] = {}
+    for user_id, item_id in sorted(pairs):
+        told.setdefault(user_id, []).append(store.item_index[item_id])
+    sequences = [
+        np.append(known, told.pop(user_id, [])).astype(np.int64)
+        for user_id, known in zip(store.user_ids, purchases(store), strict=True)
+    ]
+    sequences += [np.array(rows, dtype=np.int64) for rows in told.values()]
+    items = list(store.items.values())
+    signals = served_signals(sequences, items, bundle.item_content, factors, use=bundle.signals)
+    return replace(bundle.ranker, signals=signals)
 
 
 def _tuned(

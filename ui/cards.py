@@ -34,8 +34,11 @@ THINKING = (
 # What each signal of a score means to a person.
 _WHY = {
     "cf": "Bought by people whose shelves look like yours",
+    "together": "Often bought soon after what you own",
     "content": "Close to what you own or asked for",
     "popularity": "Bought by many people here",
+    "again": "Bought again and again",
+    "replacement": "Instead of the one that disappointed you",
 }
 
 

@@ -1,4 +1,4 @@
-"""Commands that train, measure and learn from ratings: train-narrator, retrain, feedback export."""
+"""Commands that train and learn from ratings: train-narrator, fit-ranker, retrain, feedback export."""
 
 from __future__ import annotations
 
@@ -80,6 +80,16 @@ def train_narrator(
             say=note,
         )  # fmt: skip
     installed = install_narrator(path, narrator)
+    say(f"{path}\tversion {installed.version}")
+
+
+def fit_ranker(bundle: BundleArg = None) -> None:
+    """Fit what ranks on a bundle's purchases, and put it into the bundle; no other part changes."""
+    from crs.bundle import default_path, install_ranker
+
+    path = bundle or default_path()
+    with Stages() as stages:
+        installed = install_ranker(path, stages)
     say(f"{path}\tversion {installed.version}")
 
 

@@ -26,16 +26,20 @@ evaluate.command()(ranking)
 
 @evaluate.command("bundle")
 def evaluate_bundle(bundle: BundleArg = None, split: SplitOpt = "test", as_json: JsonOpt = False) -> None:
-    """Hit rate of the held-out purchase, and the narrator's loss on reference narratives."""
+    """Hit rate and NDCG of the held-out purchase, and the narrator's loss on reference narratives."""
     from crs.bundle import Bundle
     from crs.content import Encoder
-    from crs.measures import measure
+    from crs.measures import measure, ndcg
     from crs.rows import FusedRows
 
     opened, encoder = Bundle.open(bundle), Encoder()
     users = opened.splits[split]
     measured = measure(opened, encoder, FusedRows(opened, encoder), users)
-    figures: dict[str, float] = {"users": float(len(users)), "hit_rate@10": measured.hit_rate}
+    figures = {
+        "users": float(len(users)),
+        "hit_rate@10": measured.hit_rate,
+        "ndcg@10": ndcg(opened, encoder, users),
+    }
     if measured.loss is not None:
         figures["loss"] = measured.loss
     _print({"bundle": figures}, as_json)

@@ -46,10 +46,15 @@ class Blend:
             total = part if total is None else total + part
         return np.asarray(total, dtype=np.float32)
 
-    def parts(self, signals: Sequence[Signal], history: Rows) -> dict[str, NDArray[np.float32]]:
-        """What each signal adds to the score of every item, float32 (n_items,) by the signal's name."""
+    def parts(
+        self, signals: Sequence[Signal], history: Rows, among: Rows | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        """What each signal adds to the score of every item, float32 (n_items,) by the signal's name.
+
+        ``among``: the item rows to score, where not all; every signal's best is looked for among them.
+        """
         own = self._weights(signals, [history])[0]
-        seen = _seen(signals, [history])
+        seen = _seen(signals, [history], among=among)
         return {
             signal.name: (own[2 * at] * share + own[2 * at + 1] * logarithm)[0]
             for at, (signal, (share, logarithm)) in enumerate(zip(signals, seen, strict=True))
@@ -61,6 +66,13 @@ class Blend:
         famous = np.array([[signal.family == "popularity", False] for signal in signals]).ravel()
         own[[not len(history) for history in histories]] = famous
         return own
+
+
+def even_blend(signals: Sequence[Signal]) -> Blend:
+    """All signals alike, where there is nothing to learn weights from."""
+    weights = np.zeros((2, 2 * len(signals)), dtype=np.float32)
+    weights[0, ::2] = 1.0
+    return Blend(tuple(signal.name for signal in signals), weights)
 
 
 def views(scores: Scores, *, absolute: bool = False) -> tuple[Scores, Scores]:
@@ -85,11 +97,18 @@ def lengthened(histories: Sequence[Rows]) -> NDArray[np.float32]:
 
 
 def _seen(
-    signals: Sequence[Signal], histories: Sequence[Rows], scores: Sequence[Scores] | None = None
+    signals: Sequence[Signal],
+    histories: Sequence[Rows],
+    scores: Sequence[Scores] | None = None,
+    *,
+    among: Rows | None = None,
 ) -> list[tuple[Scores, Scores]]:
     """Both views of every signal, zero where the item is not the signal's to judge."""
-    found = [signal.scorer.scores(histories) for signal in signals] if scores is None else scores
-    owned = owned_matrix(histories, found[0].shape[1]).toarray() > 0
+    found = [signal.scorer.scores(histories, among) for signal in signals] if scores is None else scores
+    if among is None:
+        owned = owned_matrix(histories, found[0].shape[1]).toarray() > 0
+    else:
+        owned = np.stack([np.isin(among, history, kind="table") for history in histories])
     seen = []
     for signal, each in zip(signals, found, strict=True):
         repeat = signal.family == "repeat"

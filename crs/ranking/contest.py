@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,8 +24,8 @@ from crs.ranking.baselines import (
     watched,
 )
 from crs.ranking.blend import Blend, candidates_of, fit_blend
-from crs.ranking.data import Fold, RankingData, Rows, owned_matrix
-from crs.ranking.pairs import Scores
+from crs.ranking.data import Fold, RankingData, owned_matrix
+from crs.ranking.ranker import Ranker
 from crs.ranking.sequential import SequentialConfig, SequentialScorer, train_scorer
 from crs.ranking.signals import Signal, fit_signals
 
@@ -59,18 +59,6 @@ class Outcome:
     sasrec_epochs: int
     bpr: BprConfig
     seconds: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Ranker:
-    """Signals and their learned blend: the ranker as a scorer of histories."""
-
-    signals: list[Signal]
-    blend: Blend
-
-    def scores(self, histories: Sequence[Rows]) -> Scores:
-        """float32 (n, n_items)."""
-        return self.blend.scores(self.signals, histories)
 
 
 def hold_contest(
@@ -137,8 +125,8 @@ def fit_ranker_signals(
     progress: Callable[[int, int], None] | None = None,
 ) -> FittedSignals:
     """All signals of the ranker on a fold; without ``epochs`` the fold's queries choose them."""
-    signals = fit_signals(fold.sequences, data.items, content, ordered=data.ordered)
     factors = fit_wals(owned_matrix(fold.sequences, data.n_items))
+    signals = fit_signals(fold.sequences, data.items, content, ordered=data.ordered, factors=factors)
     rows = fuse(factors, content, mean_norm(factors))
     scorer: SequentialScorer = train_scorer(
         fold.sequences, rows, config,

@@ -31,11 +31,31 @@ class ItemTies:
     decay: float = 1.0
     last: int = 0
 
-    def scores(self, histories: Sequence[Rows]) -> Scores:
-        """float32 (n, n_items)."""
+    def scores(self, histories: Sequence[Rows], among: Rows | None = None) -> Scores:
+        """float32 (n, n_items), or of the rows ``among``."""
         known = history_matrix(histories, self.ties.shape[0], self.decay, self.last)
         found = known @ self.ties
-        return np.asarray(found.toarray() if hasattr(found, "toarray") else found, dtype=np.float32)
+        scores = np.asarray(found.toarray() if hasattr(found, "toarray") else found, dtype=np.float32)
+        return scores if among is None else scores[:, among]
+
+
+def follows(sequences: Sequence[Rows], n_items: int, *, window: int, decay: float) -> csr_matrix:
+    """float32 (n_items, n_items): how often the column's item came after the row's, within ``window``.
+
+    A pair ``lag`` apart weighs ``decay ** (lag - 1)``.
+    """
+    from scipy.sparse import csr_matrix
+
+    items = np.concatenate([*sequences, np.empty(0, np.int64)])
+    users = np.repeat(np.arange(len(sequences)), [len(sequence) for sequence in sequences])
+    earlier, later, weight = [], [], []
+    for lag in range(1, window + 1):
+        same = users[:-lag] == users[lag:]
+        earlier.append(items[:-lag][same])
+        later.append(items[lag:][same])
+        weight.append(np.full(int(same.sum()), decay ** (lag - 1), dtype=np.float32))
+    pairs = (np.concatenate(earlier), np.concatenate(later))
+    return csr_matrix((np.concatenate(weight), pairs), shape=(n_items, n_items), dtype=np.float32)
 
 
 def over_fame(ties: csr_matrix, sequences: Sequence[Rows], power: float) -> csr_matrix:

@@ -46,7 +46,7 @@ class SequentialScorer:
     def __init__(self, module: nn.Module, n_items: int, epochs: int) -> None:
         self.module, self.n_items, self.epochs = module.eval(), n_items, epochs
 
-    def scores(self, histories: Sequence[Rows]) -> NDArray[np.float32]:
+    def scores(self, histories: Sequence[Rows], among: Rows | None = None) -> NDArray[np.float32]:
         """float32 (n, n_items): probabilities; of an empty history all zero."""
         import torch
 

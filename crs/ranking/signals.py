@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from crs.cf import fit_wals, fold_in, gram
 from crs.content import item_text
-from crs.neighbours import follows
 from crs.ranking import pairs
 from crs.ranking.data import Rows, history_matrix, owned_matrix
+from crs.ranking.kinds import kind_of, kind_ties
 from crs.ranking.pairs import ItemTies, Scores
 from knowledge.types import Item
 
@@ -24,13 +24,14 @@ Family = Literal["cf", "neighbours", "graph", "sequence", "content", "popularity
 N_SMOOTH = 10  # nearest items in content that lend an item their ties
 MAX_DENSE = 12_000  # items up to which item-item matrices may be dense (600 MB each)
 THICK = 50  # buyers an item has in the mean from which the walk is cheaper as one matrix
+ALIKE = 5.0  # buyers of its kind that are added to an item's own when its repeats are judged
 RECENT = 50  # items of a long history that one-by-one comparisons look at
 
 
 class Scorer(Protocol):
-    """What scores all items: higher is better; zero says nothing."""
+    """What scores all items, or the rows ``among``: higher is better; zero says nothing."""
 
-    def scores(self, histories: Sequence[Rows]) -> Scores: ...
+    def scores(self, histories: Sequence[Rows], among: Rows | None = None) -> Scores: ...
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,14 @@ class Wals:
 
     factors: NDArray[np.float32]
 
-    def scores(self, histories: Sequence[Rows]) -> Scores:
+    @cached_property
+    def _gram(self) -> NDArray[np.float64]:
+        return gram(self.factors)
+
+    def scores(self, histories: Sequence[Rows], among: Rows | None = None) -> Scores:
         """float32 (n, n_items)."""
-        shared = gram(self.factors)
-        users = [fold_in(self.factors, history.tolist(), shared=shared) for history in histories]
-        return np.asarray(np.stack(users) @ self.factors.T, dtype=np.float32)
+        users = [fold_in(self.factors, history.tolist(), shared=self._gram) for history in histories]
+        return np.asarray(np.stack(users) @ rows_of(self.factors, among).T, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -65,14 +69,15 @@ class Walk:
     home: float = 0.3  # probability of going back
     n_steps: int = 4
 
-    def scores(self, histories: Sequence[Rows]) -> Scores:
+    def scores(self, histories: Sequence[Rows], among: Rows | None = None) -> Scores:
         """float32 (n, n_items): the share of visits."""
         start = history_matrix(histories, self.to_users.shape[0], self.decay).toarray()
         start /= np.maximum(start.sum(axis=1, keepdims=True), 1e-9)
         visits = start
         for _ in range(self.n_steps):
             visits = (1.0 - self.home) * ((visits @ self.to_users) @ self.to_items) + self.home * start
-        return np.asarray(visits - self.home * start, dtype=np.float32)
+        found = np.asarray(visits - self.home * start, dtype=np.float32)
+        return found if among is None else found[:, among]
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,10 @@ class Nearness:
         """All of it, (n_items, n_items), where that is small enough to keep."""
         return self._near(slice(None)) if self.vectors.shape[0] <= MAX_DENSE else None
 
-    def scores(self, histories: Sequence[Rows]) -> Scores:
+    def scores(self, histories: Sequence[Rows], among: Rows | None = None) -> Scores:
         """float32 (n, n_items), never negative."""
+        if among is not None:
+            return np.stack([self._of_some(history[-RECENT:], among) for history in histories])
         n_items = self.vectors.shape[0]
         if not self.best:
             known = history_matrix(histories, n_items, self.decay)
@@ -104,12 +111,28 @@ class Nearness:
             recent = history[-RECENT:]
             if len(recent):
                 near = self._ties[recent] if self._ties is not None else self._near(recent)
-                weights = np.float32(self.decay) ** np.arange(len(recent), dtype=np.float32)[::-1, None]
-                found[row] = (near * weights).max(axis=0)
+                found[row] = (near * self._weights(recent)).max(axis=0)
         return found
+
+    def _of_some(self, history: Rows, among: Rows) -> NDArray[np.float32]:
+        """float32 (len(among),), from the vectors themselves: what one answer of the app needs."""
+        if not len(history):
+            return np.zeros(len(among), dtype=np.float32)
+        known, asked = self.vectors[history], rows_of(self.vectors, among)
+        if self.best:
+            return np.asarray((_dense(known @ asked.T) * self._weights(history)).max(axis=0))
+        return _dense(asked @ (known.T @ self._weights(history)[:, 0]))
+
+    def _weights(self, history: Rows) -> NDArray[np.float32]:
+        return np.float32(self.decay) ** np.arange(len(history), dtype=np.float32)[::-1, None]
 
     def _near(self, rows: Any) -> NDArray[np.float32]:
         return _dense(self.vectors[rows] @ self.vectors.T)
+
+
+def rows_of(vectors: Any, among: Rows | None) -> Any:
+    """The rows ``among``, which are different ones; all of them are not copied."""
+    return vectors if among is None or len(among) == vectors.shape[0] else vectors[among]
 
 
 def _dense(found: Any) -> NDArray[np.float32]:
@@ -123,9 +146,9 @@ class Prior:
 
     values: NDArray[np.float32]
 
-    def scores(self, histories: Sequence[Rows]) -> Scores:
+    def scores(self, histories: Sequence[Rows], among: Rows | None = None) -> Scores:
         """float32 (n, n_items)."""
-        return np.tile(self.values, (len(histories), 1))
+        return np.tile(self.values if among is None else self.values[among], (len(histories), 1))
 
 
 @dataclass(frozen=True)
@@ -135,41 +158,68 @@ class Again:
     again: NDArray[np.float32]
     decay: float
 
-    def scores(self, histories: Sequence[Rows]) -> Scores:
+    def scores(self, histories: Sequence[Rows], among: Rows | None = None) -> Scores:
         """float32 (n, n_items), 0 to 1."""
         found = np.zeros((len(histories), len(self.again)), dtype=np.float32)
         for row, history in enumerate(histories):
             weights = self.decay ** np.arange(len(history))[::-1]
             np.maximum.at(found[row], history, weights * self.again[history])
-        return found
+        return found if among is None else found[:, among]
+
+
+@dataclass(frozen=True)
+class Alike:
+    """What listings say of one another, whoever bought them, all CSR.
+
+    ``words`` unit rows as of `title_words`; ``by_words`` and ``by_content`` as of `lent`.
+    """
+
+    words: Any
+    by_words: Any
+    by_content: Any
+
+
+def alike_items(items: Sequence[Item], content: NDArray[np.float32]) -> Alike:
+    """Which items are alike in words and in unit ``content`` (n_items, 384)."""
+    words = title_words(items)
+    return Alike(words, lent(words, N_SMOOTH), lent(content, N_SMOOTH))
 
 
 def fit_signals(
-    sequences: Sequence[Rows], items: Sequence[Item], content: NDArray[np.float32], *, ordered: bool = True
+    sequences: Sequence[Rows],
+    items: Sequence[Item],
+    content: NDArray[np.float32],
+    *,
+    ordered: bool = True,
+    factors: NDArray[np.float32] | None = None,
+    alike: Alike | None = None,
 ) -> list[Signal]:
     """All signals but the sequential one, from a fold's ``sequences`` and unit ``content`` (n_items, 384).
 
-    Without an order of time every item of a history weighs the same.
+    Without an order of time every item of a history weighs the same. ``factors`` (n_items, 128) of the same
+    sequences and what is ``alike`` in the same items, where they are at hand.
     """
     n_items = len(items)
+    factors = fit_wals(owned_matrix(sequences, n_items)) if factors is None else factors
+    kinds = [kind_of(item) for item in items]
     fast, slow = (0.7, 0.9) if ordered else (1.0, 1.0)
     signals = [
-        Signal("wals", "cf", Wals(fit_wals(owned_matrix(sequences, n_items)))),
+        Signal("wals", "cf", Wals(factors)),
         Signal("knn", "cf", ItemTies(pairs.cosine_ties(sequences, n_items), slow)),
         Signal("walk", "graph", walk(sequences, n_items, fast)),
         Signal("popular", "popularity", Prior(pairs.n_buyers(sequences, n_items))),
         Signal("content", "content", Nearness(content, fast)),
         Signal("content nearest", "content", Nearness(content, slow, best=True)),
     ]
-    words = title_words(items)
+    alike = alike or alike_items(items, content)
     signals += [
-        Signal("words", "content", Nearness(words, fast)),
-        Signal("words nearest", "content", Nearness(words, slow, best=True)),
+        Signal("words", "content", Nearness(alike.words, fast)),
+        Signal("words nearest", "content", Nearness(alike.words, slow, best=True)),
     ]
     signals += [
         Signal("owned", "repeat", Again(np.ones(n_items, np.float32), 1.0)),
         Signal("bought lately", "repeat", Again(np.ones(n_items, np.float32), fast)),
-        Signal("bought again", "repeat", Again(again_rate(sequences, n_items), 1.0)),
+        Signal("bought again", "repeat", Again(again_rate(sequences, n_items, kinds), 1.0)),
     ]
     if n_items <= MAX_DENSE:
         # The more is known of every item, the more ridge pays; the blend sees which of the two does.
@@ -177,24 +227,32 @@ def fit_signals(
             linear = pairs.linear_ties(sequences, n_items, ridge=ridge)
             signals.append(Signal(f"linear, ridge {ridge:.0f}", "cf", ItemTies(linear, fast)))
     if ordered:
-        after = follows(sequences, n_items, window=10, decay=0.7)
+        after = pairs.follows(sequences, n_items, window=10, decay=0.7)
         together = pairs.over_fame((after + 0.5 * after.T).tocsr(), sequences, 0.25)
-        alike = lent(words, N_SMOOTH)
-        alike_content = lent(content, N_SMOOTH)
+        by_words, by_content = alike.by_words, alike.by_content
         ends = np.bincount([s[-1] for s in sequences if len(s)], minlength=n_items).astype(np.float32)
         signals += [
             Signal("together", "neighbours", ItemTies(together, fast)),
             Signal("next", "neighbours", ItemTies(pairs.over_fame(after, sequences, 0.25), fast, 2)),
             Signal(
-                "together of alike words", "neighbours", ItemTies((alike @ together @ alike.T).tocsr(), fast)
+                "together of alike words",
+                "neighbours",
+                ItemTies((by_words @ together @ by_words.T).tocsr(), fast),
             ),
             Signal(
                 "together of alike content",
                 "neighbours",
-                ItemTies((alike_content @ together @ alike_content.T).tocsr(), fast),
+                ItemTies((by_content @ together @ by_content.T).tocsr(), fast),
             ),
             Signal("recent", "popularity", Prior(ends)),
         ]
+        near = kind_ties(sequences, items, back=0.5, power=0.25)
+        next_kinds = kind_ties(sequences, items, back=0.0, power=0.0)
+        if near is not None and next_kinds is not None:
+            signals += [
+                Signal("kinds together", "neighbours", ItemTies(near, fast)),
+                Signal("next kinds", "neighbours", ItemTies(next_kinds, fast, 2)),
+            ]
     return signals
 
 
@@ -236,10 +294,21 @@ def lent(vectors: Any, k: int) -> Any:
     return (eye(near.shape[0], dtype=np.float32) + diags(1.0 / total) @ near).tocsr().astype(np.float32)
 
 
-def again_rate(sequences: Sequence[Rows], n_items: int) -> NDArray[np.float32]:
-    """Share of an item's buyers who bought it more than once, with one more buyer of the mean kind."""
+def again_rate(
+    sequences: Sequence[Rows], n_items: int, kinds: Sequence[str] | None = None
+) -> NDArray[np.float32]:
+    """Share of an item's buyers who bought it more than once, with one more buyer of the mean kind.
+
+    Where ``kinds`` (n_items,) tell what it is, with `ALIKE` more of its own kind: ink is bought again.
+    """
     counts = history_matrix(sequences, n_items)
     buyers = np.asarray((counts > 0).sum(axis=0)).ravel()
     again = np.asarray((counts > 1).sum(axis=0)).ravel()
     mean = again.sum() / max(buyers.sum(), 1)
-    return np.asarray((again + mean) / (buyers + 1.0), dtype=np.float32)
+    expected, weight = np.full(n_items, mean), np.ones(n_items)
+    if kinds is not None:
+        names, kind = np.unique(kinds, return_inverse=True)
+        of_kind = (np.bincount(kind, again) + ALIKE * mean) / (np.bincount(kind, buyers) + ALIKE)
+        told = names[kind] != ""
+        expected[told], weight[told] = of_kind[kind[told]], ALIKE
+    return np.asarray((again + weight * expected) / (buyers + weight), dtype=np.float32)

@@ -52,6 +52,17 @@ def leave_last(
     )
 
 
+def last_hidden(sequences: Sequence[Rows], *, at_most: int, seed: int = 0) -> Fold:
+    """The last item of each sequence of three and more as what is asked, of ``at_most`` drawn by ``seed``."""
+    usable = [user for user, sequence in enumerate(sequences) if len(sequence) >= 3]
+    drawn = np.random.default_rng(seed).permutation(usable)[:at_most]
+    asked = [(int(user), sequences[user][:-1], int(sequences[user][-1])) for user in np.sort(drawn)]
+    known = list(sequences)
+    for user, history, target in asked:
+        known[user] = _without(history, {target})
+    return Fold(known, _queries(asked))
+
+
 def windows(
     name: str,
     items: Mapping[str, Item],

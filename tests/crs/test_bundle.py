@@ -10,6 +10,7 @@ from crs.bundle import (
     build_bundle,
     default_path,
     install_narrator,
+    install_ranker,
     split_users,
     without_held_out,
 )
@@ -86,6 +87,17 @@ def test_a_missing_part_is_refused_by_name(copy: Path) -> None:
     (copy / "splits.json").unlink()
     with pytest.raises(BundleError, match=r"splits\.json is missing"):
         Bundle.open(copy)
+
+
+def test_a_bundle_without_a_ranker_says_how_to_get_one(copy: Path) -> None:
+    (copy / "ranker.npz").unlink()
+    manifest = json.loads((copy / "manifest.json").read_text())
+    others = {part: print_ for part, print_ in manifest["parts"].items() if part != "ranker.npz"}
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"parts": others}))
+    with pytest.raises(BundleError, match="no ranker.npz; run `python -m crs fit-ranker"):
+        _ = Bundle.open(copy).ranker
+    fitted = install_ranker(copy)
+    assert fitted.manifest["parts"].items() > others.items() and fitted.ranker.signals
 
 
 def test_parts_that_do_not_fit_each_other_are_refused(copy: Path) -> None:

@@ -122,6 +122,8 @@ def test_ratings_make_a_version_that_serves(
     assert new.version == outcome.version != first.version
     assert not np.array_equal(new.item_factors, first.item_factors)
     assert new.narrator_signals == "fused"
+    ranking = [b.manifest["parts"]["ranker.npz"] for b in (first, new)]
+    assert ranking[0] != ranking[1] and (new.ranker.blend.weights == first.ranker.blend.weights).all()
     language_model = [b.manifest["parts"]["narrator/model.safetensors"] for b in (first, new)]
     adapter = [b.manifest["parts"]["narrator/adapter.safetensors"] for b in (first, new)]
     assert language_model[0] == language_model[1] and adapter[0] != adapter[1]

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from crs.cf import fold_in
-from crs.neighbours import follows
 from crs.ranking.blend import FLOOR, N_CANDIDATES, Blend, candidates_of, fit_blend, views
 from crs.ranking.data import Queries, Rows, history_matrix
-from crs.ranking.pairs import ItemTies, cosine_ties, linear_ties, nearest, over_fame
+from crs.ranking.pairs import ItemTies, cosine_ties, follows, linear_ties, nearest, over_fame
 from crs.ranking.signals import Again, Nearness, Prior, Signal, Walk, Wals, again_rate, fit_signals, walk
 from knowledge.types import Item
 from tests.conftest import WordEncoder
@@ -99,6 +98,12 @@ def test_what_is_bought_again() -> None:
     assert rate == pytest.approx([(1 / 8) / 3, (1 + 1 / 8) / 4, (1 / 8) / 3, (1 / 8) / 2])
     scores = Again(rate, 0.5).scores([rows(1, 1, 0)])
     assert scores[0] == pytest.approx([rate[0], 0.5 * rate[1], 0, 0])
+
+
+def test_what_is_of_a_kind_is_bought_again_alike() -> None:
+    rate = again_rate(SEQUENCES, 4, ["ink", "ink", "", "desk"])
+    ink = (1 + 5 / 8) / (5 + 5)  # one of five pairs, and five more of the mean
+    assert rate == pytest.approx([5 * ink / 7, (1 + 5 * ink) / 8, (1 / 8) / 3, 5 * (5 / 8 / 6) / 6])
 
 
 def test_views_are_shares_of_the_best() -> None:

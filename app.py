@@ -38,20 +38,26 @@ def _serve(bundle: str | None, host: str, port: int) -> int:
     from crs.bundle import default_path
     from crs.shop import Shop
     from crs.versions import default_data_dir
+    from knowledge.logins import VARIABLE, Logins
+    from knowledge.notes import FILE_NAME as NOTES_NAME
+    from knowledge.notes import Notebook
     from knowledge.shares import FILE_NAME, Shares
     from ui.admin_page import PASSWORD, add_admin_page
     from ui.page import build_page
     from ui.shared import serve_shared
     from ui.theme import FAVICON_PATH, STYLE_PATH, build_theme
 
+    logins = Logins(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None
     data_dir = default_data_dir()
     with (
         closing(Shop.open(bundle, data_dir=data_dir, progress=_progress)) as shop,
         conversations_in(data_dir) as conversations,
         closing(Shares(data_dir / FILE_NAME)) as shares,
+        Notebook(data_dir / NOTES_NAME) as notebook,
     ):
-        assistant = Assistant(shop, conversations)
-        page = build_page(shop, assistant, shares).queue(max_size=MAX_WAITING)
+        assistant = Assistant(shop, conversations, notebook)
+        assistant.people.also_forget.append(shares.take_back)
+        page = build_page(shop, assistant, shares, login=logins is not None).queue(max_size=MAX_WAITING)
         if password := os.environ.get(PASSWORD):
             add_admin_page(page, shop, Path(bundle) if bundle else default_path(), data_dir, password)
         try:
@@ -59,6 +65,7 @@ def _serve(bundle: str | None, host: str, port: int) -> int:
                 server_name=host, server_port=port, share=False, ssr_mode=False, quiet=True,
                 prevent_thread_lock=True, theme=build_theme(), css_paths=STYLE_PATH,
                 favicon_path=FAVICON_PATH, footer_links=[], run_history=False,
+                auth=logins.may_enter if logins else None,
             )  # fmt: skip
         except OSError as error:
             raise RaconteurError(

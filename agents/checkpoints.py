@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from knowledge.errors import ConversationError
+from knowledge.sqlite import scrub
 
 if TYPE_CHECKING:
+    from langgraph.checkpoint.base import BaseCheckpointSaver
     from langgraph.checkpoint.sqlite import SqliteSaver
 
 FILE_NAME = "conversations.sqlite"
@@ -35,9 +37,22 @@ def conversations_in(data_dir: Path) -> Iterator[SqliteSaver]:
         try:
             saver.setup()
             connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA secure_delete=ON")
         except sqlite3.Error as exc:
             raise ConversationError(f"{path}: not the file of conversations ({exc}); move it away") from exc
         yield saver
+
+
+def delete_threads(checkpointer: BaseCheckpointSaver[Any], thread_ids: Sequence[str]) -> None:
+    """Delete whole conversations; where they lie in a file, to the last byte."""
+    from langgraph.checkpoint.sqlite import SqliteSaver
+
+    with mapped_errors():
+        for thread_id in thread_ids:
+            checkpointer.delete_thread(thread_id)
+        if isinstance(checkpointer, SqliteSaver):
+            with checkpointer.lock:
+                scrub(checkpointer.conn)
 
 
 @contextmanager

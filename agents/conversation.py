@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 from agents.checkpoints import mapped_errors
 from agents.events import Answer, Event, Message
+from agents.farewell import agrees_to_be_forgotten, farewell
+from agents.note_phrasing import forgotten_all
+from agents.people import Kept, People, guest_id
 from agents.plan import Wishes
 from agents.state import Conversation, Turn, turn_seed
 from agents.turn import Steps
-from knowledge.errors import BusyError, NotFoundError
+from agents.turns import Turns
+from knowledge.errors import NotFoundError
+from knowledge.notes import Notebook
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
@@ -33,24 +37,39 @@ if TYPE_CHECKING:
 class Assistant:
     """Talks about one shop. Any number of conversations at once, one turn at a time in each."""
 
-    def __init__(self, shop: Shop, checkpointer: BaseCheckpointSaver[Any] | None = None) -> None:
-        """``checkpointer`` keeps conversations (checkpoints.py); without one they end with the process."""
-        self.shop = shop
-        self._graph = _build_graph(Steps(shop), checkpointer)
-        self._answering: set[str] = set()
-        self._lock = threading.Lock()
+    def __init__(
+        self,
+        shop: Shop,
+        checkpointer: BaseCheckpointSaver[Any] | None = None,
+        notebook: Notebook | None = None,
+    ) -> None:
+        """``checkpointer`` keeps conversations (checkpoints.py), ``notebook`` what people told of themselves.
 
-    def open(self, conversation_id: str, user_id: str | None = None) -> None:
+        Without one these end with the process.
+        """
+        from langgraph.checkpoint.memory import InMemorySaver
+
+        self.shop = shop
+        self._checkpointer = checkpointer or InMemorySaver()
+        self.people = People(shop, notebook or Notebook(), self._checkpointer)
+        self._graph = _build_graph(Steps(shop, self.people), self._checkpointer)
+        self._turns = Turns()
+
+    def open(self, conversation_id: str, user_id: str | None = None, owner: str | None = None) -> None:
         """Begin a conversation with a shopper (None: someone new), or go on with the one they began.
 
-        Another shopper under the same id begins anew. Raises NotFoundError for an unknown shopper.
+        ``owner``: whose notes it follows and who may have it forgotten; the shopper by default. Another
+        shopper or owner under the same id begins anew. Raises NotFoundError for an unknown shopper.
         """
         if user_id is not None:
             self.shop.person(user_id)
-        with self._turn_of(conversation_id):
+        owner = owner or user_id or guest_id(conversation_id)
+        with self._turns.of(conversation_id), mapped_errors():
             state = self._state(conversation_id)
-            if not state or state["user_id"] != user_id:
-                self._begin(conversation_id, user_id)
+            if not state or (state["user_id"], state.get("owner")) != (user_id, owner):
+                self._begin(conversation_id, user_id, owner)
+            else:
+                self.people.notebook.begin(conversation_id, owner)  # a notebook of this process knows none
 
     def reply(
         self,
@@ -68,8 +87,14 @@ class Assistant:
         BusyError while another answer of this conversation is being said.
         """
         stop = stop or threading.Event()
-        with self._turn_of(conversation_id):
-            messages = self._opened(conversation_id)["messages"]
+        with self._turns.of(conversation_id, stop), mapped_errors():
+            state = self._opened(conversation_id)
+            if not retry and agrees_to_be_forgotten(state, message):
+                # no walk through the graph, which would keep what was said
+                kept = self._forget_person(state["owner"], within=conversation_id)
+                yield from farewell(state, forgotten_all(kept), self.shop)
+                return
+            messages = state["messages"]
             attempt = 0
             if retry:
                 if not messages:
@@ -105,19 +130,40 @@ class Assistant:
         """Who talks in a conversation; None for someone new. Raises NotFoundError like `history`."""
         return self._opened(conversation_id)["user_id"]
 
+    def owner(self, conversation_id: str) -> str:
+        """Whose conversation it is. Raises NotFoundError like `history`."""
+        owner = self._opened(conversation_id).get("owner")
+        if owner is None:
+            raise NotFoundError(f"conversation '{conversation_id}' is nobody's; begin another")
+        return owner
+
     def rewind(self, conversation_id: str, n_messages: int) -> None:
         """Keep only the first ``n_messages`` (a whole exchange is two) and forget what came of the rest."""
-        with self._turn_of(conversation_id):
+        with self._turns.of(conversation_id), mapped_errors():
             self._take_back(conversation_id, n_messages)
 
-    def _begin(self, conversation_id: str, user_id: str | None) -> None:
-        self._forget(conversation_id)
+    def forget(self, owner: str) -> Kept:
+        """Delete a person's conversations, notes and ratings to the last byte; returns how much there was.
+
+        Answers being written for them are stopped first. Raises BusyError where one does not end.
+        """
+        return self._forget_person(owner)
+
+    def _forget_person(self, owner: str, within: str | None = None) -> Kept:
+        """``within``: the conversation whose turn asks for it, which need not end first."""
+        conversation_ids = self.people.notebook.conversations(owner)
+        with self._turns.stopped([each for each in conversation_ids if each != within]):
+            return self.people.forget(owner, conversation_ids)
+
+    def _begin(self, conversation_id: str, user_id: str | None, owner: str) -> None:
+        self._checkpointer.delete_thread(conversation_id)
+        self.people.notebook.begin(conversation_id, owner)
         empty: Conversation = {
             "conversation_id": conversation_id,
             "user_id": user_id,
+            "owner": owner,
             "messages": [],
             "stated": [],
-            "disliked": asdict(Wishes()),
             "wishes": asdict(Wishes()),
             "shown": [],
             "focus": None,
@@ -130,18 +176,14 @@ class Assistant:
         n_messages = max(0, n_messages - n_messages % 2)
         if n_messages >= len(state["messages"]):
             return
+        self.people.notebook.take_back(conversation_id, n_messages)
         if n_messages == 0:
-            self._begin(conversation_id, state["user_id"])
+            self._begin(conversation_id, state["user_id"], state["owner"])
             return
         for past in self._graph.get_state_history(_thread(conversation_id)):
             if len(past.values.get("messages", ())) == n_messages and not past.next:
                 self._graph.update_state(past.config, cast(Conversation, past.values), as_node="remember")
                 return
-
-    def _forget(self, conversation_id: str) -> None:
-        checkpointer = self._graph.checkpointer
-        assert checkpointer is not None and not isinstance(checkpointer, bool)
-        checkpointer.delete_thread(conversation_id)
 
     def _state(self, conversation_id: str) -> Conversation:
         with mapped_errors():
@@ -153,24 +195,9 @@ class Assistant:
             raise NotFoundError(f"no conversation '{conversation_id}'; open it first")
         return state
 
-    @contextmanager
-    def _turn_of(self, conversation_id: str) -> Iterator[None]:
-        """One turn at a time in a conversation: a second one would answer from half a state."""
-        with self._lock:
-            if conversation_id in self._answering:
-                raise BusyError(f"conversation '{conversation_id}' is still answering; stop it or wait")
-            self._answering.add(conversation_id)
-        try:
-            with mapped_errors():
-                yield
-        finally:
-            with self._lock:
-                self._answering.discard(conversation_id)
 
-
-def _build_graph(steps: Steps, checkpointer: BaseCheckpointSaver[Any] | None) -> Graph:
-    """understand -> recall -> recommend -> narrate -> remember, checkpointed (in memory by default)."""
-    from langgraph.checkpoint.memory import InMemorySaver
+def _build_graph(steps: Steps, checkpointer: BaseCheckpointSaver[Any]) -> Graph:
+    """understand -> recall -> recommend -> narrate -> remember, checkpointed."""
     from langgraph.graph import END, START, StateGraph
 
     def understand(state: Conversation, runtime: Runtime[Turn]) -> Conversation:
@@ -201,7 +228,7 @@ def _build_graph(steps: Steps, checkpointer: BaseCheckpointSaver[Any] | None) ->
     order = [START, "understand", "recall", "recommend", "narrate", "remember", END]
     for before, after in zip(order, order[1:], strict=False):
         graph.add_edge(before, after)
-    return graph.compile(checkpointer=checkpointer or InMemorySaver())
+    return graph.compile(checkpointer=checkpointer)
 
 
 def _thread(conversation_id: str) -> RunnableConfig:

@@ -107,6 +107,7 @@ class Answer:
     bundle: str
     stopped: bool
     created_s: float
+    forgotten: bool = False  # the person is forgotten: neither this answer nor its conversation is kept
 
     @property
     def task(self) -> Task | None:

@@ -21,8 +21,13 @@ Intent = Literal[
     "help",
     "thanks",
     "out_of_scope",
+    "notes",  # I'm left-handed; I hate plastic
+    "forget",  # forget that
+    "forget_me",  # delete all that is kept of me
 ]
-INTENTS: tuple[Intent, ...] = get_args(Intent)
+# Told by a message's form (notes.py), before its meaning is compared with examples.
+NOTE_INTENTS: frozenset[Intent] = frozenset({"notes", "forget", "forget_me"})
+INTENTS: tuple[Intent, ...] = tuple(each for each in get_args(Intent) if each not in NOTE_INTENTS)
 
 Style = Literal["brief", "long", "five_words"]
 Price = Literal["", "cheap", "premium"]  # a wish about price without a number

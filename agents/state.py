@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from agents.events import Answer
 from agents.plan import Plan, Wishes
+from knowledge.notes import Note
 from knowledge.types import Interaction, Recommendation
 
 if TYPE_CHECKING:
+    from agents.people import Kept
     from knowledge.memory import Person
 
 
@@ -20,9 +22,9 @@ class Conversation(TypedDict, total=False):
 
     conversation_id: str
     user_id: str | None  # None: someone new, known only by what they state
+    owner: str  # the key of the person who talks, for notes, consent and forgetting
     messages: list[dict[str, Any]]  # role, text, answer as JSON (None for the person's own)
     stated: list[dict[str, Any]]  # interactions told in words rather than bought here
-    disliked: dict[str, Any]  # wishes as JSON: what the person said they dislike
     wishes: dict[str, Any]  # what is being looked for, as JSON
     shown: list[dict[str, Any]]  # the cards shown last: id and shares
     focus: str | None  # the product talked about last
@@ -42,7 +44,11 @@ class Turn:
     stated: list[Interaction] = field(default_factory=list)
     matched: list[tuple[str, str]] = field(default_factory=list)  # what was said, the item that stands for it
     unmatched: list[str] = field(default_factory=list)
-    disliked: Wishes = Wishes()
+    notes: list[Note] = field(default_factory=list)  # the person's, those of this message last
+    noted: list[Note] = field(default_factory=list)  # those of this message
+    forgotten: Note | None = None  # the note that this message takes back
+    kept: Kept | None = None  # how much is kept of the person, where that is asked or to be deleted
+    heeded: tuple[Note, ...] = ()  # the notes that changed what is shown
     wishes: Wishes = Wishes()
     recommendations: list[Recommendation] = field(default_factory=list)
     asks: bool = False  # the answer is a clarifying question

@@ -11,11 +11,12 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import HumanMessage
 
-from agents import phrasing
+from agents import note_phrasing, phrasing
 from agents.catalogue import Catalogue
 from agents.chips import chips_for
 from agents.critique import merge, refine, relax
@@ -23,7 +24,10 @@ from agents.events import Answer, Card, Cards, Done, Event, Understood, Waiting
 from agents.filters import Filters
 from agents.lexicon import Lexicon
 from agents.narrator_chat import NarratorChatModel, narration_of
-from agents.plan import Facet, Plan, Stated, Wishes, wishes_from_json
+from agents.note_steps import note_dislike, plan_on_notes, say_on_notes, write_notes
+from agents.people import People, guest_id
+from agents.plan import NOTE_INTENTS, Facet, Plan, Stated, Wishes, wishes_from_json
+from agents.preferences import Preferences
 from agents.references import InSight, choose, resolve
 from agents.render import plain
 from agents.speech import Speech
@@ -51,12 +55,13 @@ _FINDING = frozenset({"recommend", "critique", "introduce"})
 class Steps:
     """The steps over one shop; holds nothing of a conversation."""
 
-    def __init__(self, shop: Shop) -> None:
-        self.shop = shop
+    def __init__(self, shop: Shop, people: People) -> None:
+        self.shop, self.people = shop, people
         self.catalogue = Catalogue(shop.items)
         self.lexicon = Lexicon(shop.vocabulary, self.catalogue.listing_words())
         self.filters = Filters(self.catalogue, self.lexicon)
         self.understanding = Understanding(shop.encoder, self.lexicon)
+        self.preferences = Preferences(shop, self.catalogue, self.lexicon, self.understanding.wishes)
         self.narrator = NarratorChatModel(shop=shop)
 
     def understand(self, conversation: Conversation, turn: Turn) -> None:
@@ -69,16 +74,18 @@ class Steps:
             wishes = wishes_from_json(conversation["wishes"])
             searching = bool(conversation["shown"]) or bool(wishes)
             situation = Situation(searching, wishes.constraints)
-            turn.plan = self._answer_to_question(conversation, turn) or self.understanding.plan(
-                turn.message, situation
+            turn.plan = (
+                self._answer_to_question(conversation, turn)
+                or plan_on_notes(conversation, turn, self.people, self.understanding)
+                or self.understanding.plan(turn.message, situation)
             )
 
     def recall(self, conversation: Conversation, turn: Turn, emit: Emit) -> None:
         """Who is talking, with what they bought and stated, and which products the message points at."""
-        turn.disliked = wishes_from_json(conversation["disliked"])
         turn.stated = [Interaction(**stated) for stated in conversation["stated"]]
         for stated in turn.plan.stated:
             self._note(stated, conversation, turn)
+        turn.notes += turn.noted
         turn.person = self._person(conversation, turn.stated)
         if turn.plan.reference is not None and turn.plan.target_id is None:
             self._resolve(conversation, turn, turn.person)
@@ -91,7 +98,9 @@ class Steps:
         shown = [self.shop.items[card["id"]] for card in conversation["shown"]]
         if plan.intent in _FINDING and not (plan.intent == "introduce" and not turn.person.history):
             turn.wishes = self._wishes(conversation, turn, current, shown)
-            turn.recommendations = self._find(turn.person, turn.wishes, turn.disliked, N_CARDS)
+            find = partial(self._find, turn.person, turn.wishes)
+            shaped = self.preferences.shape(turn.notes, find, N_CARDS)
+            turn.recommendations, turn.heeded = shaped.recommendations, shaped.heeded
             if turn.recommendations:
                 plan = replace(plan, target_id=turn.recommendations[0].item.item_id)
         else:
@@ -135,6 +144,7 @@ class Steps:
         plan, answer = turn.plan, turn.answer
         if conversation["user_id"] is None and plan.stated and turn.person.history:
             self.shop.remember(turn.person)
+        write_notes(conversation, turn, self.people)
         shown = [{"id": card.id, "shares": dict(card.shares)} for card in answer.items]
         # "something cheaper" that leads nowhere is not held against the next wish
         is_dead_end = bool(plan.change) and not answer.items
@@ -146,7 +156,6 @@ class Steps:
                 {"role": "assistant", "text": answer.text, "answer": answer.to_json()},
             ],
             "stated": [asdict(stated) for stated in turn.stated],
-            "disliked": asdict(turn.disliked),
             "wishes": conversation["wishes"] if is_dead_end else asdict(turn.wishes),
             "shown": shown if plan.intent in _FINDING and shown else conversation["shown"],
             "focus": plan.target_id or conversation["focus"],
@@ -170,23 +179,23 @@ class Steps:
     def _person(self, conversation: Conversation, stated: list[Interaction]) -> Person:
         user_id = conversation["user_id"]
         if user_id is None:
-            return self.shop.newcomer(guest_id(conversation), stated[-MAX_HISTORY:])
+            return self.shop.newcomer(guest_id(conversation["conversation_id"]), stated[-MAX_HISTORY:])
         person = self.shop.person(user_id)
         if not stated and len(person.history) <= MAX_HISTORY:
             return person
         return self.shop.newcomer(user_id, [*person.history, *stated][-MAX_HISTORY:])
 
     def _note(self, stated: Stated, conversation: Conversation, turn: Turn) -> None:
-        """Keep what was stated: a like as a purchase of a product that stands for it, a dislike as a wish."""
-        found = self.understanding.wishes(stated.words)
+        """Keep what was stated: a like as a purchase of a product that stands for it, a dislike as a note."""
         if stated.disliked:
-            turn.disliked = merge(turn.disliked, _refusing(found))
+            note_dislike(stated, conversation, turn)
             return
+        found = self.understanding.wishes(stated.words)
         item = self._stand_in(stated.words, found)
         if item is None:
             turn.unmatched.append(stated.words)
             return
-        user_id = conversation["user_id"] or guest_id(conversation)
+        user_id = conversation["user_id"] or guest_id(conversation["conversation_id"])
         turn.matched.append((stated.words, item.item_id))
         turn.stated.append(
             Interaction(user_id, item.item_id, int(time.time()), stated.rating, "", turn.message.strip())
@@ -267,18 +276,19 @@ class Steps:
             wishes = replace(wishes, constraints=asked)
         return self.filters.priced(wishes)
 
-    def _find(self, person: Person, wishes: Wishes, disliked: Wishes, k: int) -> list[Recommendation]:
-        """At most ``k`` products that fit the wishes and nothing disliked."""
+    def _find(self, person: Person, wishes: Wishes, unwanted: Wishes, k: int) -> list[Recommendation]:
+        """At most ``k`` products that fit the wishes and nothing unwanted."""
         # what is wished for now outweighs an earlier dislike
-        return self.shop.recommend(person, self.filters.of(merge(disliked, wishes)), k)
+        return self.shop.recommend(person, self.filters.of(merge(unwanted, wishes)), k)
 
     def _in_the_way(self, turn: Turn) -> list[Facet]:
         """The facets whose wishes, dropped one by one, would let something through."""
         assert turn.person is not None
         blocking: list[Facet] = []
+        unwanted = self.preferences.unwanted(turn.notes)
         for facet in _RELAXABLE:
             relaxed = relax(turn.wishes, facet)
-            if relaxed != turn.wishes and self._find(turn.person, relaxed, turn.disliked, 1):
+            if relaxed != turn.wishes and self._find(turn.person, relaxed, unwanted, 1):
                 blocking.append(facet)
         return blocking
 
@@ -297,6 +307,8 @@ class Steps:
         """The assistant's sentence before the narrator's, and the facets that keep all products out."""
         assert turn.person is not None
         plan, n_purchases = turn.plan, len(turn.person.history)
+        if plan.intent in NOTE_INTENTS:
+            return say_on_notes(turn), []
         if turn.asks:
             return phrasing.which_one([self.shop.items[i] for i in plan.candidates]), []
         if not turn.message.strip():
@@ -305,18 +317,23 @@ class Steps:
             return phrasing.too_long(len(turn.message), MAX_MESSAGE), []
         if plan.intent == "introduce":
             matched = [(words, self.shop.items[item_id]) for words, item_id in turn.matched]
-            refused = phrasing.refused(turn.disliked) if any(s.disliked for s in plan.stated) else []
+            refused = phrasing.refused(self.preferences.unwanted(turn.noted))
             return phrasing.introduced(rng, matched, turn.unmatched, refused), []
         if plan.intent in ("recommend", "critique"):
             if turn.recommendations:
                 found = len(turn.recommendations)
-                return phrasing.recommending(rng, found, turn.wishes, n_purchases), []
+                opening = phrasing.recommending(rng, found, turn.wishes, n_purchases)
+                return f"{opening} {note_phrasing.heeded(turn.heeded)}".strip(), []
             in_the_way = self._in_the_way(turn)
-            return phrasing.nothing_fits(turn.wishes, in_the_way), in_the_way
+            nothing = phrasing.nothing_fits(turn.wishes, in_the_way)
+            return f"{nothing} {note_phrasing.in_the_way(turn.heeded)}".strip(), in_the_way
         if plan.intent == "why_bought" and plan.target_id is None:
             return (phrasing.not_bought(rng) if n_purchases else phrasing.no_history()), []
         if plan.intent in _ABOUT_AN_ITEM and plan.target_id is None:
             return phrasing.not_found(), []
+        if plan.intent == "about_me" and turn.kept is not None:
+            history = turn.person.history
+            return note_phrasing.known(history, self.shop.items, turn.notes, turn.kept), []
         if plan.intent == "about_me":
             return ("" if n_purchases else phrasing.no_history()), []
         sentences: Mapping[str, Callable[[], str]] = {
@@ -335,6 +352,7 @@ class Steps:
         plan, person, segments = turn.plan, turn.person, speech.segments()
         cards = tuple(_card(each) for each in turn.recommendations)
         candidates = [self.shop.items[i] for i in plan.candidates] if turn.asks else []
+        chips = chips_for(plan, speech.target, person.history, self.shop.items, candidates, in_the_way)
         return Answer(
             message_id=uuid.uuid4().hex,
             conversation_id=conversation["conversation_id"],
@@ -345,7 +363,7 @@ class Steps:
             text=plain(segments),
             segments=segments,
             cites=speech.cites(),
-            chips=chips_for(plan, speech.target, person.history, self.shop.items, candidates, in_the_way),
+            chips=note_phrasing.FORGET_ME_CHIPS if turn.asks and plan.intent == "forget_me" else chips,
             told=tuple(speech.told),
             history_ids=tuple(interaction.item_id for interaction in person.history),
             seed=turn.seed,
@@ -354,11 +372,6 @@ class Steps:
             stopped=turn.stop.is_set(),
             created_s=time.time(),
         )
-
-
-def guest_id(conversation: Conversation) -> str:
-    """The id under which someone new is remembered."""
-    return f"guest-{conversation['conversation_id']}"
 
 
 def _shares_of(item_id: str, conversation: Conversation) -> Mapping[str, float]:
@@ -385,15 +398,3 @@ def _set_fields(wishes: Wishes) -> dict[str, Any]:
 def _says_what(asked: Constraints) -> bool:
     """Whether a wish names what sort of thing is wanted."""
     return bool(asked.words or asked.kinds or asked.departments or asked.like_ids)
-
-
-def _refusing(found: Wishes) -> Wishes:
-    """What was named, as something to leave out."""
-    named = found.constraints
-    refused = Constraints(
-        not_brands=named.brands,
-        not_colors=named.colors,
-        not_kinds=named.kinds,
-        not_departments=named.departments,
-    )
-    return Wishes(refused, avoid=tuple(named.words.split()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,8 +128,18 @@ class Shop:
         return Person(user_id, list(history), self.taste(history))
 
     def remember(self, person: Person) -> None:
-        """Keep a person's history; their taste is made from it anew."""
-        self.memory.remember(person.user_id, person.history, self.taste(person.history))
+        """Keep which products a person named; their taste is made from them anew.
+
+        Their words stay in the conversation: there they can be deleted to the last byte, in Chroma not.
+        """
+        wordless = [replace(each, review="", review_title="") for each in person.history]
+        self.memory.remember(person.user_id, wordless, self.taste(person.history))
+
+    def nearness(self, texts: Sequence[str], items: Sequence[Item]) -> np.ndarray:
+        """How near each product's listing comes to each text, cosines float32 (n_texts, n_items)."""
+        index = self.bundle.store.item_index
+        rows = self.bundle.item_content[[index[item.item_id] for item in items]]
+        return np.asarray(self.encoder.encode(texts) @ rows.T, dtype=np.float32)
 
     def recommend(
         self, person: Person, constraints: Constraints | None = None, k: int = 10

@@ -7,6 +7,8 @@ RaconteurError                 a person can act on the message: it names the pla
 ├── ModelError                 the language model or the encoder cannot be loaded, or refused its input
 ├── BusyError                  the engine has no room for another request just now
 ├── ConversationError          a conversation could not be read or kept
+├── NotesError                 what a person told of themselves could not be read or kept
+├── ConsentError               a rating was not kept, because its person has not agreed to that
 └── FeedbackError              a rating could not be written to the log
 """
 
@@ -50,6 +52,18 @@ class BusyError(RaconteurError):
 
 class ConversationError(RaconteurError):
     """The file of conversations cannot be opened, read or written; the turn was not kept."""
+
+
+class NotesError(RaconteurError):
+    """The file of notes, consents and owners cannot be opened, read or written."""
+
+
+class ConsentError(RaconteurError):
+    """Keeping something of a person was not agreed to; ``was_asked``: they have refused it."""
+
+    def __init__(self, message: str, *, was_asked: bool) -> None:
+        super().__init__(message)
+        self.was_asked = was_asked
 
 
 class FeedbackError(RaconteurError):

@@ -3,7 +3,7 @@
 `append` returns once the row is on disk (WAL, ``synchronous=FULL``), so an acknowledged rating survives a
 kill. A row keeps what rebuilds the narrator's input: the ids of the history as it was, the target, task,
 seed and versions. Nothing is ever changed: who rates a message again adds a row, and `latest` reads the last
-one.
+one. Only who asks to be forgotten takes rows out (`forget`).
 
 A new version of the table is a new list of statements at the end of `MIGRATIONS`; the file's
 ``user_version`` counts how many lists it has seen.
@@ -17,7 +17,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from knowledge.errors import FeedbackError, InputError
+from knowledge.sqlite import connect, scrub
 from knowledge.types import TASKS, Task
 
 _TABLE = """
@@ -69,8 +70,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         _NO_REPLACE,
     ),
 )
-
-_BUSY_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ class FeedbackLog:
         self._lock = threading.Lock()
         with self._mapped("opened"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = self._connect()
+            self._connection = connect(self.path)
             try:
                 self._migrate()
             except BaseException:
@@ -166,6 +165,32 @@ class FeedbackLog:
             f"{_SELECT} WHERE id IN (SELECT MAX(id) FROM ratings GROUP BY message_id) ORDER BY id"
         )
 
+    def of(self, conversation_ids: Sequence[str]) -> list[Rating]:
+        """The last rating of each message of these conversations."""
+        wanted = set(conversation_ids)
+        return [rating for rating in self.latest() if rating.conversation_id in wanted]
+
+    def forget(self, conversation_ids: Sequence[str]) -> int:
+        """Delete every rating given in these conversations, to the last byte; returns how many messages."""
+        ids = json.dumps(list(conversation_ids))
+        theirs = "WHERE conversation_id IN (SELECT value FROM json_each(?))"
+        with self._mapped("scrubbed"), self._lock:
+            connection = self._connection
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                (n,) = connection.execute(
+                    f"SELECT COUNT(DISTINCT message_id) FROM ratings {theirs}", (ids,)
+                ).fetchone()
+                connection.execute("DROP TRIGGER ratings_no_delete")
+                connection.execute(f"DELETE FROM ratings {theirs}", (ids,))
+                connection.execute(_NO_DELETE)
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+            scrub(connection)
+        return int(n)
+
     def export_jsonl(self, target: str | Path | IO[str]) -> int:
         """Write every rating as one JSON object a line to a file or an open text stream; returns how many."""
         if not isinstance(target, str | Path):
@@ -191,20 +216,11 @@ class FeedbackLog:
 
     def _read(self, query: str) -> Iterator[Rating]:
         # A connection of its own, so that a slow reader never holds up a rating.
-        with self._mapped("read"), closing(self._connect()) as connection:
+        with self._mapped("read"), closing(connect(self.path)) as connection:
             for row in connection.execute(query):
                 values = dict(zip(_COLUMNS, row, strict=True))
                 values["history_ids"] = tuple(json.loads(values["history_ids"]))
                 yield Rating(**values)
-
-    def _connect(self) -> sqlite3.Connection:
-        # Autocommit: a statement is committed when `execute` returns. The lock guards what threads share.
-        connection = sqlite3.connect(
-            self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
-        )
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        return connection
 
     def _migrate(self) -> None:
         # The lock comes before the check: two processes opening a new file must not both migrate it.

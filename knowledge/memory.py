@@ -145,6 +145,12 @@ class Memory:
             record = _user_record(history, _CONVERSATION)
             self._users.upsert(ids=[user_id], embeddings=vectors, metadatas=[record])
 
+    def forget(self, user_ids: Sequence[str]) -> None:
+        """Delete what `remember` wrote of these people; strangers and the store's users are passed over."""
+        with self._mapped():
+            for batch in _batches(user_ids):
+                self._users.delete(ids=list(batch), where={_ORIGIN: _CONVERSATION})
+
     def similar_people(self, vector: np.ndarray, k: int) -> list[tuple[str, float]]:
         """Up to ``k`` (user id, cosine distance in 0..2), nearest first, for a taste (content_dim,)."""
         return self._nearest(self._users, vector, k)

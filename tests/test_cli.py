@@ -202,6 +202,15 @@ def test_chat_answers_line_by_line(run: Run, demo_bundle: Bundle) -> None:
     assert sum(line.startswith("  - ") for line in plain.lines) == len(answers[1]["items"])
 
 
+def test_chat_goes_on_with_who_was_forgotten(run: Run, demo_bundle: Bundle) -> None:
+    talk = "I hate plastic\nforget me\nyes\nwhat do you know about me?\n"
+    ran = run("chat", demo_bundle.path, "--user", demo_bundle.store.user_ids[0], "--json", stdin=talk)
+    assert ran.code == 0, ran.err
+    answers = [json.loads(line) for line in ran.lines]
+    assert [answer["intent"] for answer in answers] == ["notes", "forget_me", "forget_me", "about_me"]
+    assert "1 note" in answers[2]["text"] and "nothing of yourself" in answers[3]["text"]
+
+
 def test_evaluate_prints_one_figure_a_line(run: Run, small_narrating_bundle: Bundle) -> None:
     ran = run("evaluate", "bundle", small_narrating_bundle.path, "--split", "valid")
     assert ran.code == 0, ran.err
@@ -306,3 +315,14 @@ def test_real_layouts_serve_from_import_to_narrative(
     assert ran.code == 0, ran.err
     assert json.loads(ran.out)["intent"] == "about_me"
     assert "ranking only" in ran.err
+
+
+def test_a_login_is_added_with_its_password_hashed(run: Run, tmp_path: Path) -> None:
+    from knowledge.logins import Logins
+
+    file = tmp_path / "logins"
+    ran = run("login", "ann", file, "--password", "correct horse")
+    assert ran.code == 0, ran.err
+    assert Logins(file).may_enter("ann", "correct horse") and "horse" not in file.read_text()
+    refused = run("login", "a:b", file, "--password", "correct horse")
+    assert refused.code == 1 and "field 'name'" in refused.err

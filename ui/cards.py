@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from html import escape as _escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from agents.render import Segment
 from knowledge.types import Item
@@ -58,13 +58,17 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The rating of one answer; ``saved`` acknowledges what is on disk, ``problem`` what is not."""
+    """The rating of one answer; ``saved`` acknowledges what is on disk, ``problem`` what is not.
+
+    ``consent``: it waits for "may your ratings be kept?" (ask), or they said before that it may not.
+    """
 
     thumb: int | None = None
     stars: int | None = None
     reason: str = ""
     saved: str = ""
     problem: str = ""
+    consent: Literal["", "ask", "refused"] = ""
 
 
 def escape(text: object) -> str:
@@ -199,7 +203,9 @@ def rating_row(message_id: str, verdict: Verdict) -> str:
         for n in range(1, MAX_STARS + 1)
     )
     form = ""
-    if verdict.stars or verdict.thumb:
+    if verdict.consent:
+        form = _consent_question(verdict)
+    elif verdict.stars or verdict.thumb:
         form = (
             f'<form class="rc-reason" data-message="{name}">'
             f'<label for="reason-{name}">Why? (optional)</label>'
@@ -211,6 +217,22 @@ def rating_row(message_id: str, verdict: Verdict) -> str:
     return (
         f'<div class="rc-rating"><span class="rc-star-row" role="group" aria-label="Rate this answer">'
         f'{buttons}</span><span class="rc-saved{tone}" role="status">{escape(status)}</span>{form}</div>'
+    )
+
+
+def _consent_question(verdict: Verdict) -> str:
+    if verdict.consent == "refused":
+        words, yes, no = "Not kept, as you wished.", "Keep my ratings after all", ""
+    else:
+        words = (
+            "May I keep your ratings, with the answers they are about, to learn from them? "
+            "“Forget me” deletes them at any time."
+        )
+        yes = "Yes, keep them"
+        no = '<button type="button" class="rc-consent" data-given="no">No, keep nothing</button>'
+    return (
+        f'<div class="rc-consents" role="group" aria-label="Keeping your ratings"><span>{words}</span> '
+        f'<button type="button" class="rc-consent" data-given="yes">{yes}</button>{no}</div>'
     )
 
 

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, cast
 
 from agents.events import Answer, Cards, Done, Event, Said, Waiting
 from agents.render import Segment
-from knowledge.errors import BusyError, FeedbackError, NotFoundError, RaconteurError
+from knowledge.errors import BusyError, ConsentError, FeedbackError, NotFoundError, RaconteurError
 from knowledge.feedback import Rating
 from knowledge.types import Interaction, Item
 from ui import cards
 from ui.cards import Evidence, Verdict
 from ui.taste_map import taste_map_panel
+from ui.visitor import Visitor
 
 if TYPE_CHECKING:
     from agents.conversation import Assistant
@@ -42,6 +43,7 @@ NEWCOMER_STARTERS = (
 N_SHOPPERS_LISTED = 400
 N_PURCHASES_SHOWN = 12
 HANDOVER_S = 5.0  # how long a new message waits for the stopped answer before it to end
+MAX_REASON = MAX_SHOWN = 2_000  # characters of a reason, and of a message on the page
 FRAME_S = 0.04  # more than some 25 updates a second would only queue up
 
 
@@ -64,10 +66,17 @@ class Session:
 
     conversation_id: str
     user_id: str | None
+    visitor: Visitor = field(default_factory=lambda: Visitor.of(None))
     exchanges: list[Exchange] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
     turn: threading.Lock = field(default_factory=threading.Lock)
     left: bool = False  # the page shows another conversation by now
+    unkept: tuple[Exchange, Verdict] | None = None  # a rating that waits for consent
+
+    @property
+    def owner(self) -> str:
+        """The key of the person who talks here."""
+        return self.visitor.owner(self.user_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +89,21 @@ class Message:
 
 
 def open_session(
-    assistant: Assistant, shop: Shop, user_id: str | None, conversation_id: str | None = None
+    assistant: Assistant,
+    shop: Shop,
+    user_id: str | None,
+    conversation_id: str | None = None,
+    visitor: Visitor | None = None,
 ) -> Session:
-    """Start a conversation, or take up the one of ``conversation_id`` with all that was said in it.
+    """Start a conversation, or take up their own of ``conversation_id`` with all that was said in it.
 
-    Raises NotFoundError where the shopper is unknown.
+    ``visitor``: who sits before the page; someone new by default. Raises NotFoundError where the shopper is
+    unknown.
     """
-    session = Session(conversation_id or uuid.uuid4().hex, user_id)
+    session = Session(conversation_id or uuid.uuid4().hex, user_id, visitor or Visitor.of(None))
     if not _goes_on(assistant, session):
-        assistant.open(session.conversation_id, user_id)
+        session.conversation_id = uuid.uuid4().hex  # the other may be somebody else's
+        assistant.open(session.conversation_id, user_id, session.owner)
     recall(assistant, shop, session)
     if session.exchanges:
         _restore_verdicts(shop, session)
@@ -107,7 +122,8 @@ def recall(assistant: Assistant, shop: Shop, session: Session) -> None:
 def _goes_on(assistant: Assistant, session: Session) -> bool:
     """Whether the conversation is under way already; a page may reload while an answer is being written."""
     try:
-        return assistant.user_id(session.conversation_id) == session.user_id
+        talks = assistant.user_id(session.conversation_id), assistant.owner(session.conversation_id)
+        return talks == (session.user_id, session.owner)
     except NotFoundError:
         return False
 
@@ -137,11 +153,13 @@ def converse(
         return
     with _turn(session):
         session.stop = stop = threading.Event()
-        exchange = Exchange(message, live=True)
+        exchange = Exchange(message[:MAX_SHOWN], live=True)
         session.exchanges.append(exchange)
         try:
             yield
             shown_s = 0.0
+            assistant.people.pace.take(session.visitor.key)
+            _begin_again(assistant, session)
             reply = assistant.reply(session.conversation_id, message, stop, retry=again)
             # a page that is left closes this generator; nothing may go on telling for nobody
             with closing(cast(Generator[Event, None, None], reply)) as events:
@@ -155,6 +173,8 @@ def converse(
                     elif isinstance(event, Done):
                         _settle(shop, exchange, event.answer)
                         shop.usage.count(session.user_id or session.conversation_id)
+                        if event.answer.forgotten:  # it stays to be read, but cannot be rated
+                            session.exchanges[:], exchange.answer = [exchange], None
                     if time.monotonic() - shown_s >= FRAME_S:
                         shown_s = time.monotonic()
                         yield
@@ -163,6 +183,14 @@ def converse(
         finally:
             exchange.live = False
     yield
+
+
+def _begin_again(assistant: Assistant, session: Session) -> None:
+    """Who was forgotten and goes on talking begins a conversation of which nothing is known."""
+    try:
+        assistant.owner(session.conversation_id)
+    except NotFoundError:
+        assistant.open(session.conversation_id, session.user_id, session.owner)
 
 
 @contextmanager
@@ -298,24 +326,24 @@ def edit(
     yield from converse(assistant, shop, session, message)
 
 
-def rate_thumb(shop: Shop, session: Session, message_index: int, thumb: int) -> None:
+def rate_thumb(assistant: Assistant, session: Session, message_index: int, thumb: int) -> None:
     """Log a thumb (1 up, -1 down, 0 taken back) for the answer at ``message_index`` of the transcript."""
     exchange = session.exchanges[message_index // 2]
-    _rate(shop, session, exchange, replace(exchange.verdict, thumb=thumb))
+    _rate(assistant, session, exchange, replace(exchange.verdict, thumb=thumb))
 
 
-def rate_stars(shop: Shop, session: Session, message_id: str, n_stars: int) -> None:
+def rate_stars(assistant: Assistant, session: Session, message_id: str, n_stars: int) -> None:
     """Log one to five stars for an answer."""
     if n_stars not in range(1, cards.MAX_STARS + 1):
         return
     exchange = _exchange(session, message_id)
-    _rate(shop, session, exchange, replace(exchange.verdict, stars=n_stars))
+    _rate(assistant, session, exchange, replace(exchange.verdict, stars=n_stars))
 
 
-def rate_reason(shop: Shop, session: Session, message_id: str, reason: str) -> None:
+def rate_reason(assistant: Assistant, session: Session, message_id: str, reason: str) -> None:
     """Log the reader's own words for a rating already given."""
     exchange = _exchange(session, message_id)
-    _rate(shop, session, exchange, replace(exchange.verdict, reason=reason.strip()))
+    _rate(assistant, session, exchange, replace(exchange.verdict, reason=reason.strip()[:MAX_REASON]))
 
 
 def _exchange(session: Session, message_id: str) -> Exchange:
@@ -325,7 +353,20 @@ def _exchange(session: Session, message_id: str) -> Exchange:
     raise NotFoundError(f"no answer '{message_id}' in this conversation; reload the page")
 
 
-def _rate(shop: Shop, session: Session, exchange: Exchange, verdict: Verdict) -> None:
+def give_consent(assistant: Assistant, session: Session, given: bool) -> None:
+    """Remember whether ratings may be kept; the one that waited for the answer is, or is dropped."""
+    assistant.people.notebook.set_consent(session.owner, given)
+    if session.unkept is None:
+        return
+    exchange, verdict = session.unkept
+    session.unkept = None
+    if given:
+        _rate(assistant, session, exchange, verdict)
+    else:
+        exchange.verdict = Verdict(saved="Nothing was kept.")
+
+
+def _rate(assistant: Assistant, session: Session, exchange: Exchange, verdict: Verdict) -> None:
     """The acknowledgement is set only after the log has returned, that is, after the row is on disk."""
     answer = exchange.answer
     if answer is None:
@@ -347,11 +388,14 @@ def _rate(shop: Shop, session: Session, exchange: Exchange, verdict: Verdict) ->
         created_s=time.time(),
     )
     try:
-        shop.feedback.append(rating)
-    except FeedbackError as error:
+        assistant.people.keep_rating(rating)
+    except ConsentError as error:
+        session.unkept = exchange, verdict
+        exchange.verdict = Verdict(consent="refused" if error.was_asked else "ask")
+    except (FeedbackError, NotFoundError) as error:
         exchange.verdict = replace(exchange.verdict, problem=f"Not saved: {error}", saved="")
     else:
-        exchange.verdict = replace(verdict, saved="Saved, thank you.", problem="")
+        exchange.verdict = replace(verdict, saved="Saved, thank you.", problem="", consent="")
 
 
 def shopper_choices(shop: Shop) -> list[tuple[str, str]]:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from knowledge.errors import BusyError, NotFoundError
 from ui import cards, handlers
 from ui.handlers import Session
+from ui.notes_panel import add_notes_panel, draw_notes, wire_notes_panel
 from ui.shared import PANEL_ID as SHARE_ID
 from ui.shared import share_panel
 from ui.taste_map import PANEL_ID as MAP_ID
+from ui.visitor import Visitor
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -36,6 +38,8 @@ BRIDGE_JS = """
 document.addEventListener('click', (event) => {
   const star = event.target.closest('.rc-star');
   if (star) trigger('click', {message_id: star.dataset.message, stars: Number(star.dataset.stars)});
+  const consent = event.target.closest('.rc-consent');
+  if (consent) trigger('select', {given: consent.dataset.given === 'yes'});
 });
 document.addEventListener('submit', (event) => {
   const form = event.target.closest('.rc-reason');
@@ -89,6 +93,7 @@ class _Parts:
     picker: "gr.Dropdown"
     newcomer: "gr.Button"
     strip: "gr.HTML"
+    notes: "gr.HTML"
     see_map: "gr.Button"
     map: "gr.HTML"
     chat: "gr.Chatbot"
@@ -97,8 +102,12 @@ class _Parts:
     bridge: "gr.HTML"
 
 
-def build_page(shop: "Shop", assistant: "Assistant", shares: "Shares") -> "gr.Blocks":
+def build_page(
+    shop: "Shop", assistant: "Assistant", shares: "Shares", *, login: bool = False
+) -> "gr.Blocks":
     """The whole page over one opened shop; ``launch()`` it with :func:`ui.theme.build_theme`.
+
+    ``login``: people log in, so nobody picks whose purchases are shown.
 
     The app that it is launched in answers shared links after :func:`ui.shared.serve_shared`.
     """
@@ -106,12 +115,12 @@ def build_page(shop: "Shop", assistant: "Assistant", shares: "Shares") -> "gr.Bl
 
     page = gr.Blocks(title="Raconteur", analytics_enabled=False, fill_width=True)
     with page:
-        parts = _lay_out(shop)
-        _wire(page, parts, shop, assistant, shares)
+        parts = _lay_out(shop, login)
+        _wire(page, parts, shop, assistant, shares, login)
     return page
 
 
-def _lay_out(shop: "Shop") -> _Parts:
+def _lay_out(shop: "Shop", login: bool) -> _Parts:
     import gradio as gr
 
     session = gr.State(None, delete_callback=handlers.leave)
@@ -125,11 +134,12 @@ def _lay_out(shop: "Shop") -> _Parts:
             with gr.Row(elem_id="rc-who"):
                 picker = gr.Dropdown(
                     handlers.shopper_choices(shop), value=None, label="Shopper",
-                    allow_custom_value=True, elem_id="rc-picker",
+                    allow_custom_value=True, elem_id="rc-picker", visible=not login,
                 )  # fmt: skip
-                newcomer = gr.Button("I'm new here", elem_id="rc-new", size="sm")
+                newcomer = gr.Button("I'm new here", elem_id="rc-new", size="sm", visible=not login)
                 see_map = gr.Button("Taste map", elem_id="rc-see-map", size="sm")
             strip = gr.HTML(elem_id="rc-purchases", apply_default_css=False)
+            notes = add_notes_panel()
         with gr.Column(elem_id="rc-talk", min_width=0):
             chat = gr.Chatbot(
                 elem_id="rc-chat", label="Conversation", show_label=False, buttons=[], height="100%",
@@ -145,12 +155,14 @@ def _lay_out(shop: "Shop") -> _Parts:
     shared = gr.HTML(elem_id="rc-share-place", apply_default_css=False)
     bridge = gr.HTML(elem_id="rc-bridge", js_on_load=BRIDGE_JS + GROUP_JS, visible="hidden")
     return _Parts(
-        session, kept, share, shared, over, picker, newcomer, strip, see_map, taste_map, chat, box, load,
-        bridge,
+        session, kept, share, shared, over, picker, newcomer, strip, notes, see_map, taste_map, chat, box,
+        load, bridge,
     )  # fmt: skip
 
 
-def _wire(page: "gr.Blocks", parts: _Parts, shop: "Shop", assistant: "Assistant", shares: "Shares") -> None:
+def _wire(
+    page: "gr.Blocks", parts: _Parts, shop: "Shop", assistant: "Assistant", shares: "Shares", login: bool
+) -> None:
     """Events to handlers, and what they leave in the session to components."""
     import gradio as gr
 
@@ -164,52 +176,63 @@ def _wire(page: "gr.Blocks", parts: _Parts, shop: "Shop", assistant: "Assistant"
     def listening() -> dict[str, Any]:
         return gr.update(interactive=True, submit_btn="Ask", stop_btn=False, placeholder=PROMPT)
 
-    def enter(user_id: str | None, conversation_id: str | None = None) -> Updates:
+    def enter(user_id: str | None, visitor: Visitor, conversation_id: str | None = None) -> Updates:
         """Open a session, and everything on the page that depends on whose it is."""
-        session = handlers.open_session(assistant, shop, user_id, conversation_id)
+        session = handlers.open_session(assistant, shop, user_id, conversation_id, visitor)
         kept = {"conversation_id": session.conversation_id, "user_id": session.user_id}
+        kept |= {} if visitor.has_login else {"visitor": visitor.key}
         chat = show(session) | {"examples": [{"text": text} for text in handlers.starters(session)]}
         strip = handlers.purchases_html(shop, session)
-        return session, kept, chat, gr.update(value=session.user_id), strip, listening()
+        notes = draw_notes(assistant, session)
+        return session, kept, chat, gr.update(value=session.user_id), strip, listening(), notes
 
-    def on_load(kept: dict[str, str | None]) -> Updates:
+    def on_load(kept: dict[str, str | None], request: gr.Request) -> Updates:
+        visitor = Visitor.of(request.username, kept.get("visitor"))
+        user_id = kept.get("user_id")
+        if visitor.has_login:
+            user_id = visitor.key if visitor.key in shop.user_ids else None
         try:
-            return enter(kept.get("user_id"), kept.get("conversation_id"))
+            return enter(user_id, visitor, kept.get("conversation_id"))
         except NotFoundError:  # the page was last used with another store
-            return enter(None)
+            return enter(None, visitor)
 
     def on_pick(session: Session, user_id: str | None) -> Updates:
         try:
-            entered = enter(user_id or None)
+            entered = enter(user_id or None, session.visitor)
         except NotFoundError as error:
             gr.Warning(cards.escape(error))
-            return gr.skip(), gr.skip(), gr.skip(), gr.update(value=session.user_id), gr.skip(), gr.skip()
+            picker = gr.update(value=session.user_id)
+            return gr.skip(), gr.skip(), gr.skip(), picker, gr.skip(), gr.skip(), gr.skip()
         handlers.leave(session)
         return entered
 
     def on_new(session: Session) -> Updates:
         handlers.leave(session)
-        return enter(None)
+        return enter(None, session.visitor)
 
     def on_over(session: Session) -> Updates:
         handlers.leave(session)
-        return enter(session.user_id)
+        return enter(session.user_id, session.visitor)
 
     def stream(
         session: Session, frames: Iterator[None], box: dict[str, Any] | None = None
     ) -> Iterator[Updates]:
         """Show each frame; ``box`` is what the message box turns into besides offering to stop."""
         answering = gr.update(submit_btn=False, stop_btn="Stop", **(box or {}))
+        noted = draw_notes(assistant, session)
         try:
             for _ in frames:
                 if not session.left:  # else the page shows another conversation by now
-                    yield show(session), answering, gr.skip()
+                    yield show(session), answering, gr.skip(), gr.skip()
                     answering = gr.skip()  # what is typed meanwhile stays
         except BusyError as error:
             gr.Warning(cards.escape(error))
         if not session.left:
             ready = gr.skip() if handlers.is_answering(session) else listening()
-            yield show(session), ready, handlers.purchases_html(shop, session)
+            notes = draw_notes(assistant, session)
+            strip = handlers.purchases_html(shop, session)
+            # a note that is being typed stays, unless the talk brought another
+            yield show(session), ready, strip, gr.skip() if notes == noted else notes
 
     def on_submit(text: str, session: Session) -> Iterator[Updates]:
         yield from stream(session, handlers.converse(assistant, shop, session, text), {"value": ""})
@@ -228,15 +251,19 @@ def _wire(page: "gr.Blocks", parts: _Parts, shop: "Shop", assistant: "Assistant"
     def on_thumb(session: Session, liked: gr.LikeData) -> dict[str, Any]:
         # a thumb taken back arrives as an empty string
         thumb = 1 if liked.liked is True else -1 if liked.liked is False else 0
-        handlers.rate_thumb(shop, session, _position(liked.index), thumb)
+        handlers.rate_thumb(assistant, session, _position(liked.index), thumb)
         return show(session)
 
     def on_star(session: Session, star: gr.EventData) -> dict[str, Any]:
-        handlers.rate_stars(shop, session, star.message_id, star.stars)
+        handlers.rate_stars(assistant, session, star.message_id, star.stars)
         return show(session)
 
     def on_reason(session: Session, form: gr.EventData) -> dict[str, Any]:
-        handlers.rate_reason(shop, session, form.message_id, form.reason)
+        handlers.rate_reason(assistant, session, form.message_id, form.reason)
+        return show(session)
+
+    def on_consent(session: Session, answer: gr.EventData) -> dict[str, Any]:
+        handlers.give_consent(assistant, session, answer.given is True)
         return show(session)
 
     def on_share(session: Session) -> str:
@@ -254,11 +281,11 @@ def _wire(page: "gr.Blocks", parts: _Parts, shop: "Shop", assistant: "Assistant"
         return handlers.taste_map_html(shop, session)
 
     session, chat, box = parts.session, parts.chat, parts.box
-    everything = [session, parts.kept, chat, parts.picker, parts.strip, box]
+    everything = [session, parts.kept, chat, parts.picker, parts.strip, box, parts.notes]
     page.load(on_load, parts.kept, everything, show_progress="hidden")
 
     reply: dict[str, Any] = {
-        "outputs": [chat, box, parts.strip],
+        "outputs": [chat, box, parts.strip, parts.notes],
         "show_progress": "hidden",
         "concurrency_limit": N_SIMULTANEOUS_REPLIES,
         "concurrency_id": "reply",
@@ -275,9 +302,11 @@ def _wire(page: "gr.Blocks", parts: _Parts, shop: "Shop", assistant: "Assistant"
 
     # Cancelled in the browser too: a frame still under way must not overwrite what comes instead.
     leaving: dict[str, Any] = {"outputs": everything, "show_progress": "hidden", "cancels": replies}
-    parts.picker.input(on_pick, [session, parts.picker], **leaving)
-    parts.newcomer.click(on_new, session, **leaving)
+    if not login:
+        parts.picker.input(on_pick, [session, parts.picker], **leaving)
+        parts.newcomer.click(on_new, session, **leaving)
     parts.over.click(on_over, session, **leaving)
+    wire_notes_panel(parts.notes, session, assistant, on_over, leaving)
 
     ticks = gr.Timer(LOAD_EVERY_S)
     # Outside the queue, which may be what people wait in.
@@ -286,6 +315,7 @@ def _wire(page: "gr.Blocks", parts: _Parts, shop: "Shop", assistant: "Assistant"
     chat.like(on_thumb, session, chat, show_progress="hidden")
     parts.bridge.click(on_star, session, chat, show_progress="hidden")
     parts.bridge.submit(on_reason, session, chat, show_progress="hidden")
+    parts.bridge.select(on_consent, session, chat, show_progress="hidden")
 
     parts.share.click(on_share, session, parts.shared, show_progress="hidden").then(None, js=SHOW_SHARE_JS)
     parts.bridge.clear(on_unshare, session, parts.shared, show_progress="hidden")

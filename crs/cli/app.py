@@ -11,6 +11,7 @@ import typer
 
 from crs.cli import analyze, data, learn, rate, talk, write
 from crs.cli.llmrec import llmrec
+from crs.cli.login import login
 from crs.cli.measure import evaluate
 from crs.cli.study import study
 from knowledge.errors import RaconteurError
@@ -39,6 +40,7 @@ app.command()(write.write_narratives)
 app.command()(learn.train_narrator)
 app.command()(learn.fit_ranker)
 app.command()(learn.retrain)
+app.command()(login)
 feedback.command("export")(learn.export_feedback)
 app.add_typer(feedback, name="feedback")
 app.add_typer(evaluate, name="evaluate")

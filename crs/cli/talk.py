@@ -132,7 +132,10 @@ def chat(
                 continue
             for event in assistant.reply("cli", message):
                 if isinstance(event, Done):
-                    _say_answer(event.answer, as_json)
+                    answer = event.answer
+            _say_answer(answer, as_json)
+            if answer.forgotten:
+                assistant.open("cli", user)
     finally:
         shop.close()
 

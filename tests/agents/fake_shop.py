@@ -13,6 +13,7 @@ from crs.narrator.narrate import Narrated, NarrationStream, Piece
 from crs.recommender import color_of
 from crs.shop import Vocabulary
 from knowledge.errors import NotFoundError
+from knowledge.feedback import FeedbackLog, Rating
 from knowledge.memory import Person
 from knowledge.types import Constraints, Interaction, Item, Recommendation, Task
 
@@ -83,6 +84,25 @@ class BagOfWords:
         return unit
 
 
+class FakeLog:
+    """Ratings in a list, behind the face of the feedback log."""
+
+    def __init__(self) -> None:
+        self.rows: list[Rating] = []
+
+    def append(self, rating: Rating) -> int:
+        self.rows.append(rating)
+        return len(self.rows)
+
+    def of(self, conversation_ids: Sequence[str]) -> list[Rating]:
+        return [row for row in self.rows if row.conversation_id in conversation_ids]
+
+    def forget(self, conversation_ids: Sequence[str]) -> int:
+        n = len(self.rows)
+        self.rows = [row for row in self.rows if row.conversation_id not in conversation_ids]
+        return n - len(self.rows)
+
+
 class FakeShop:
     """Everything that `agents` asks of a shop. ``before_piece`` is called before each piece is told."""
 
@@ -94,6 +114,8 @@ class FakeShop:
         self.bundle = SimpleNamespace(version="b1")
         self.storyteller = SimpleNamespace(model=SimpleNamespace(name="fake"))
         self.remembered: dict[str, Person] = {}
+        self.memory = SimpleNamespace(forget=self._forget)
+        self.feedback: FeedbackLog | FakeLog = FakeLog()
         self.narrated: list[tuple[str, Task, str | None, int]] = []
         self.before_piece: Callable[[], None] = lambda: None
         self.places_in_line: Sequence[int] = ()  # what everyone who asks for a narrative waits through
@@ -115,6 +137,15 @@ class FakeShop:
 
     def remember(self, person: Person) -> None:
         self.remembered[person.user_id] = person
+
+    def _forget(self, user_ids: Sequence[str]) -> None:
+        for user_id in user_ids:
+            self.remembered.pop(user_id, None)
+
+    def nearness(self, texts: Sequence[str], items: Sequence[Item]) -> np.ndarray:
+        order = list(ITEMS)
+        rows = self._rows[[order.index(item.item_id) for item in items]]
+        return np.asarray(self.encoder.encode(texts) @ rows.T, dtype=np.float32)
 
     def recommend(
         self, person: Person, constraints: Constraints | None = None, k: int = 10

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ui_fakes import FakeShop
@@ -97,7 +98,8 @@ def test_a_port_in_use_is_named_and_the_shop_is_closed(
 
     shop = _Closing()
     monkeypatch.setattr(Shop, "open", lambda *_, **__: shop)
-    monkeypatch.setattr("agents.conversation.Assistant", lambda *_: None)
+    assistant = SimpleNamespace(people=SimpleNamespace(also_forget=[]))
+    monkeypatch.setattr("agents.conversation.Assistant", lambda *_: assistant)
     monkeypatch.setenv("RACONTEUR_VAR", str(tmp_path))
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -73,6 +73,7 @@ def test_a_visit_from_opening_to_reloading(url: str, var: Path, browser: Browser
         page.keyboard.press("Escape")
 
         page.locator('.rc-star[data-stars="5"]').last.click()
+        page.get_by_role("button", name="Yes, keep them").click()  # asked once
         page.wait_for_selector("text=Saved, thank you.")
         with FeedbackLog(var / "feedback.sqlite") as log:
             rows = list(log.ratings())
@@ -110,6 +111,41 @@ def test_stop_ends_a_long_answer(url: str, browser: Browser) -> None:
         # A short answer may be whole, and the button gone, before anyone can press it.
         page.evaluate("[...document.querySelectorAll('button')].find(b => b.innerText === 'Stop')?.click()")
         wait_answers(page, 1)
+        seen.assert_clean()
+
+
+def files_with(word: bytes, folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob("*") if path.is_file() and word in path.read_bytes()}
+
+
+def test_who_is_forgotten_leaves_nothing_behind(url: str, var: Path, browser: Browser) -> None:
+    with watched(browser, url) as seen:
+        page = seen.page
+        page.click("#rc-new")
+        ask(page, "I hate quokkafern leather")
+        wait_answers(page, 1)
+        page.wait_for_selector('#rc-mind input[value="I hate quokkafern leather"]')
+        ask(page, "I own a quokkafern kettle")
+        wait_answers(page, 2)
+        page.locator('.rc-star[data-stars="4"]').last.click()
+        page.get_by_role("button", name="Yes, keep them").click()
+        page.wait_for_selector("text=Saved, thank you.")
+        page.locator(".rc-reason input").fill("quokkafern again")
+        page.locator(".rc-reason button").click()
+        page.wait_for_function("document.querySelector('.rc-reason input').getAttribute('value')")
+        found = files_with(b"quokkafern", var)
+        assert any(name.startswith("conversations") for name in found) and "app.log" not in found
+
+        ask(page, "forget me")
+        wait_answers(page, 3)
+        page.get_by_role("button", name="Yes, forget me").last.click()
+        page.wait_for_selector("text=I deleted 1 conversation, 1 note and 1 rating")
+        page.wait_for_selector("#rc-mind >> text=Nothing yet.")
+        assert files_with(b"quokkafern", var) == set()
+        assert "quokkafern" not in page.inner_text("#rc-chat")
+        wait_answers(page, 1)
+        ask(page, "Recommend something for me")
+        wait_answers(page, 2)
         seen.assert_clean()
 
 

@@ -77,7 +77,7 @@ def test_a_live_answer_cannot_be_rated_yet(shop: Any, assistant: Any) -> None:
     frames = handlers.converse(assistant, shop, session, "garden?")
     next(frames)
     assert "rc-star" not in html_of(shop, session)[-1] and "rc-live" in html_of(shop, session)[-1]
-    handlers.rate_thumb(shop, session, 1, 1)
+    handlers.rate_thumb(assistant, session, 1, 1)
     assert shop.feedback.rows == []
     for _ in frames:
         pass
@@ -208,9 +208,9 @@ def test_a_conversation_is_taken_up_again_with_its_ratings(shop: Any, assistant:
     first = opened(assistant, shop)
     say(assistant, shop, first, "one")
     say(assistant, shop, first, "two")
-    handlers.rate_stars(shop, first, first.exchanges[1].answer.message_id, 2)  # type: ignore[union-attr]
-    handlers.rate_thumb(shop, first, 3, -1)
-    again = handlers.open_session(assistant, shop, "s1", first.conversation_id)
+    handlers.rate_stars(assistant, first, first.exchanges[1].answer.message_id, 2)  # type: ignore[union-attr]
+    handlers.rate_thumb(assistant, first, 3, -1)
+    again = handlers.open_session(assistant, shop, "s1", first.conversation_id, first.visitor)
     assert [e.message for e in again.exchanges] == ["one", "two"]
     assert again.exchanges[0].verdict == handlers.Verdict()
     assert (again.exchanges[1].verdict.stars, again.exchanges[1].verdict.thumb) == (2, -1)
@@ -235,16 +235,16 @@ def test_a_rating_keeps_what_rebuilds_the_answer(shop: Any, assistant: Any) -> N
     say(assistant, shop, session, "one")
     answer = session.exchanges[0].answer
     assert answer is not None
-    handlers.rate_thumb(shop, session, 1, 1)
-    handlers.rate_stars(shop, session, answer.message_id, 4)
-    handlers.rate_reason(shop, session, answer.message_id, "  warm tone ")
+    handlers.rate_thumb(assistant, session, 1, 1)
+    handlers.rate_stars(assistant, session, answer.message_id, 4)
+    handlers.rate_reason(assistant, session, answer.message_id, "  warm tone ")
     last = shop.feedback.rows[-1]
     assert (last.thumb, last.stars, last.reason) == (1, 4, "warm tone")
     assert last.message_id == answer.message_id and last.conversation_id == session.conversation_id
     assert (last.seed, last.model, last.bundle) == (1, "fake", "b1")
     assert last.history_ids == answer.history_ids and last.text == answer.text
     assert "Saved, thank you." in html_of(shop, session)[-1]
-    handlers.rate_thumb(shop, session, 1, 0)
+    handlers.rate_thumb(assistant, session, 1, 0)
     assert shop.feedback.rows[-1].thumb == 0 and handlers.thumbs(session) == [None]
 
 
@@ -252,7 +252,7 @@ def test_nothing_is_acknowledged_that_is_not_on_disk(shop: Any, assistant: Any) 
     session = opened(assistant, shop)
     say(assistant, shop, session, "one")
     shop.feedback.broken = True
-    handlers.rate_stars(shop, session, session.exchanges[0].answer.message_id, 5)  # type: ignore[union-attr]
+    handlers.rate_stars(assistant, session, session.exchanges[0].answer.message_id, 5)  # type: ignore[union-attr]
     html = html_of(shop, session)[-1]
     assert "Not saved: feedback.sqlite" in html and "Saved, thank you." not in html
     assert session.exchanges[0].verdict.stars is None
@@ -262,13 +262,13 @@ def test_nothing_is_acknowledged_that_is_not_on_disk(shop: Any, assistant: Any) 
 def test_stars_out_of_range_are_ignored(shop: Any, assistant: Any, n_stars: int) -> None:
     session = opened(assistant, shop)
     say(assistant, shop, session, "one")
-    handlers.rate_stars(shop, session, session.exchanges[0].answer.message_id, n_stars)  # type: ignore[union-attr]
+    handlers.rate_stars(assistant, session, session.exchanges[0].answer.message_id, n_stars)  # type: ignore[union-attr]
     assert shop.feedback.rows == []
 
 
 def test_rating_an_unknown_answer_is_refused(shop: Any, assistant: Any) -> None:
     with pytest.raises(NotFoundError, match="reload"):
-        handlers.rate_stars(shop, opened(assistant, shop), "elsewhere", 5)
+        handlers.rate_stars(assistant, opened(assistant, shop), "elsewhere", 5)
 
 
 def test_shoppers_are_labelled_by_what_they_buy(shop: Any) -> None:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 
 import numpy as np
 
 from agents.events import Answer, Card, Cards, Cite, Done, Event, Message, Said, Waiting
+from agents.pace import Pace
+from agents.people import Kept, People
 from agents.plan import Intent
 from agents.render import Segment
 from crs.narrator.engine import Load
 from crs.taste_map import TasteMap
 from knowledge.errors import FeedbackError, ModelError, NotFoundError
 from knowledge.feedback import Rating
+from knowledge.notes import Notebook
 from knowledge.types import Interaction, Item, Recommendation
 
 # fmt: off
@@ -54,6 +57,14 @@ class FakeLog:
         self.rows.append(rating)
         return len(self.rows)
 
+    def of(self, conversation_ids: Sequence[str]) -> list[Rating]:
+        return [rating for rating in self.latest() if rating.conversation_id in conversation_ids]
+
+    def forget(self, conversation_ids: Sequence[str]) -> int:
+        n = len(self.rows)
+        self.rows = [row for row in self.rows if row.conversation_id not in conversation_ids]
+        return n - len(self.rows)
+
     def latest(self) -> Iterator[Rating]:
         yield from {row.message_id: row for row in self.rows}.values()
 
@@ -79,6 +90,7 @@ class FakeShop:
         self.notes = ["Runs on this CPU"]
         self.feedback = FakeLog()
         self.usage = FakeUsage()
+        self.memory = SimpleNamespace(forget=lambda user_ids: None)
 
     def taste_map(self) -> TasteMap:
         spots = np.linspace(0.1, 0.9, len(self.items), dtype=np.float32)
@@ -115,20 +127,37 @@ class FakeAssistant:
 
     def __init__(self, shop: FakeShop, pause_s: float = 0.0) -> None:
         self.shop, self.pause_s = shop, pause_s
+        threads = SimpleNamespace(delete_thread=self._delete)
+        self.people = People(shop, Notebook(), threads)  # type: ignore[arg-type]
+        self.people.pace = Pace(per_minute=60_000)
+        self.agreed = True  # whether everyone has agreed to keep ratings
         self.kept: dict[str, list[Message]] = {}
-        self.owner: dict[str, str | None] = {}
+        self.talker: dict[str, str | None] = {}
         self.places_in_line: tuple[int, ...] = ()
         self.abandoned: list[str] = []  # messages whose reply was closed before its end
 
-    def open(self, conversation_id: str, user_id: str | None = None) -> None:
+    def open(self, conversation_id: str, user_id: str | None = None, owner: str | None = None) -> None:
         if user_id is not None:
             self.shop.person(user_id)
-        self.kept[conversation_id], self.owner[conversation_id] = [], user_id
+        self.kept[conversation_id], self.talker[conversation_id] = [], user_id
+        self.people.notebook.begin(conversation_id, owner or user_id or "guest")
+        if self.agreed:
+            self.people.notebook.set_consent(owner or user_id or "guest", True)
+
+    def _delete(self, conversation_id: str) -> None:
+        del self.kept[conversation_id], self.talker[conversation_id]
+
+    def forget(self, owner: str) -> Kept:
+        return self.people.forget(owner, self.people.notebook.conversations(owner))
+
+    def owner(self, conversation_id: str) -> str:
+        self.user_id(conversation_id)
+        return str(self.people.notebook.owner(conversation_id))
 
     def user_id(self, conversation_id: str) -> str | None:
-        if conversation_id not in self.owner:
+        if conversation_id not in self.talker:
             raise NotFoundError(f"no conversation '{conversation_id}'; open it first")
-        return self.owner[conversation_id]
+        return self.talker[conversation_id]
 
     def history(self, conversation_id: str) -> list[Message]:
         return list(self.kept[conversation_id])
@@ -194,7 +223,7 @@ class FakeAssistant:
         return Answer(
             message_id=f"{conversation_id}-{len(self.kept[conversation_id])}",
             conversation_id=conversation_id,
-            user_id=self.owner[conversation_id] or "guest", intent=intent, constraints={},
+            user_id=self.talker[conversation_id] or "guest", intent=intent, constraints={},
             items=tuple(Card(r.item.item_id, r.item.title, r.item.price, r.item.brand, r.score, r.shares)
                         for r in recommendations),
             text="".join(s.text for s in segments), segments=tuple(segments), cites=tuple(cites),

@@ -34,7 +34,7 @@ check: setup-dev  ## ruff and mypy --strict
 	@$(PY) -m mypy
 
 bench: setup-dev  ## measure what is promised: start-up, first words, engines, many shoppers at once
-	@set -e; for name in start_up first_words against_transformers soft_or_text many_shoppers growth recommending encoding fitting tables; do echo "== $$name"; $(PY) -m benchmarks.$$name; done
+	@set -e; for name in start_up first_words against_transformers soft_or_text many_shoppers many_pages growth recommending encoding fitting tables; do echo "== $$name"; $(PY) -m benchmarks.$$name; done
 
 soak: setup  ## sixteen clients at random for ten minutes at one narrator
 	@$(PY) -m benchmarks.soak
@@ -45,6 +45,7 @@ eval: setup  ## score the embedded bundle on its held-out shoppers
 	@$(PY) -m crs evaluate faithfulness --out benchmarks/results/faithfulness_demo.json
 	@$(PY) -m crs evaluate narratives --out benchmarks/results/narratives_demo.json
 	@$(PY) -m crs evaluate ranking --out benchmarks/results/ranking_demo.json
+	@$(PY) -m crs evaluate conversation --out benchmarks/results/conversation_demo.json
 	@$(PY) -m crs analyze --out docs/analysis
 	@$(PY) -m benchmarks.samples
 	@$(PY) -m benchmarks.tables

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import closing
+from pathlib import Path
 
 from knowledge.errors import RaconteurError
 
@@ -34,12 +35,14 @@ def main(bundle: str | None = None) -> int:
 def _serve(bundle: str | None, host: str, port: int) -> int:
     from agents.checkpoints import conversations_in
     from agents.conversation import Assistant
+    from crs.bundle import default_path
     from crs.shop import Shop
     from crs.versions import default_data_dir
     from knowledge.logins import VARIABLE, Logins
     from knowledge.notes import FILE_NAME as NOTES_NAME
     from knowledge.notes import Notebook
     from knowledge.shares import FILE_NAME, Shares
+    from ui.admin_page import PASSWORD, add_admin_page
     from ui.page import build_page
     from ui.shared import serve_shared
     from ui.theme import FAVICON_PATH, STYLE_PATH, build_theme
@@ -55,6 +58,8 @@ def _serve(bundle: str | None, host: str, port: int) -> int:
         assistant = Assistant(shop, conversations, notebook)
         assistant.people.also_forget.append(shares.take_back)
         page = build_page(shop, assistant, shares, login=logins is not None).queue(max_size=MAX_WAITING)
+        if password := os.environ.get(PASSWORD):
+            add_admin_page(page, shop, Path(bundle) if bundle else default_path(), data_dir, password)
         try:
             served, *_ = page.launch(
                 server_name=host, server_port=port, share=False, ssr_mode=False, quiet=True,

@@ -20,6 +20,7 @@ from crs.versions import default_data_dir, open_in_use
 from knowledge.feedback import FeedbackLog
 from knowledge.memory import Memory, Person
 from knowledge.types import Constraints, Interaction, Item, Recommendation, Task
+from knowledge.usage import UsageLog
 
 if TYPE_CHECKING:
     from crs.narrator.engine import Load
@@ -48,10 +49,11 @@ class Shop:
         memory: Memory,
         storyteller: Storyteller,
         feedback: FeedbackLog,
+        usage: UsageLog,
         cache_dir: Path | None = None,
     ) -> None:
         self.bundle, self.encoder, self.memory = bundle, encoder, memory
-        self.storyteller, self.feedback = storyteller, feedback
+        self.storyteller, self.feedback, self.usage = storyteller, feedback, usage
         self._recommender = Recommender(bundle, encoder)
         self._cache_dir = cache_dir
         self._drawing = threading.Lock()
@@ -82,8 +84,8 @@ class Shop:
         memory = Memory.open(data_dir / f"memory-{catalogue}")
         fill_memory(memory, bundle, progress)
         encoder.encode(["warm up"])  # the first answer should not wait for the encoder to load
-        feedback = FeedbackLog(data_dir / "feedback.sqlite")
-        return cls(bundle, encoder, memory, storyteller, feedback, data_dir / "cache")
+        feedback, usage = FeedbackLog(data_dir / "feedback.sqlite"), UsageLog(data_dir / "usage.sqlite")
+        return cls(bundle, encoder, memory, storyteller, feedback, usage, data_dir / "cache")
 
     @property
     def items(self) -> Mapping[str, Item]:
@@ -186,6 +188,7 @@ class Shop:
         self.storyteller.close()
         self.memory.close()
         self.feedback.close()
+        self.usage.close()
 
 
 def fill_memory(memory: Memory, bundle: Bundle, progress: Progress | None = None) -> None:

@@ -219,6 +219,21 @@ def test_evaluate_prints_one_figure_a_line(run: Run, small_narrating_bundle: Bun
     assert float(figures["loss"]) > 0.0
 
 
+def test_simulated_shoppers_talk_and_are_kept(run: Run, demo_bundle: Bundle, tmp_path: Path) -> None:
+    record = tmp_path / "record.json"
+    asked = ("evaluate", "conversation", demo_bundle.path, "-n", 2, "--json", "--out", record)
+    ran = run(*asked)
+    assert ran.code == 0, ran.err
+    report = json.loads(ran.out)
+    assert report["habits"]["critiques"]["shoppers"] == 2
+    assert json.loads(record.read_text())["figures"] == report
+    (kept,) = (tmp_path / "var" / "cache").glob("conversations-*.jsonl")
+    before = kept.read_bytes()
+    assert json.loads(run(*asked).out) == report and kept.read_bytes() == before
+    too_many = run("evaluate", "conversation", demo_bundle.path, "-n", 1000)
+    assert too_many.code == 1 and "ask for fewer" in too_many.err
+
+
 def test_ratings_are_exported_and_learned_from(
     run: Run, small_narrating_bundle: Bundle, tmp_path: Path
 ) -> None:

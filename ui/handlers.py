@@ -172,6 +172,7 @@ def converse(
                         exchange.segments, exchange.note = event.segments, ""
                     elif isinstance(event, Done):
                         _settle(shop, exchange, event.answer)
+                        shop.usage.count(session.user_id or session.conversation_id)
                         if event.answer.forgotten:  # it stays to be read, but cannot be rated
                             session.exchanges[:], exchange.answer = [exchange], None
                     if time.monotonic() - shown_s >= FRAME_S:

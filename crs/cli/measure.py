@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from crs.cli.conversation import conversation
 from crs.cli.faithfulness import faithfulness
 from crs.cli.narratives import narratives
 from crs.cli.options import BundleArg, JsonOpt
@@ -18,6 +19,7 @@ evaluate = typer.Typer(
     help="Measure a bundle on users it has not learned from.", no_args_is_help=True, rich_markup_mode=None
 )
 SplitOpt = Annotated[Literal["valid", "test"], typer.Option(help="On which users.")]
+evaluate.command()(conversation)
 evaluate.command()(faithfulness)
 evaluate.command()(narratives)
 evaluate.command()(ranking)

@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from knowledge.errors import BundleError, BusyError, InputError, NotFoundError
 from knowledge.feedback import FeedbackLog
 from knowledge.memory import Memory
 from knowledge.types import Constraints, Interaction
+from knowledge.usage import UsageLog
 from tests.conftest import WordEncoder
 from tests.crs.narrator_folders import DIM, N_VOCAB
 
@@ -172,8 +174,12 @@ def test_notes_say_where_it_runs_and_what_cf_is_for(
         small_narrating_bundle, manifest=small_narrating_bundle.manifest | {"narrator": {"trained_on": "x"}}
     )
     for bundle, n_notes in ((small_narrating_bundle, 1), (foreign, 2)):
-        with Memory.open(tmp_path / str(n_notes)) as memory, FeedbackLog(tmp_path / "f.sqlite") as log:
-            notes = Shop(bundle, WordEncoder(), memory, Teller(bundle).storyteller, log).notes
+        with (
+            Memory.open(tmp_path / str(n_notes)) as memory,
+            FeedbackLog(tmp_path / "f.sqlite") as log,
+            closing(UsageLog(tmp_path / "u.sqlite")) as usage,
+        ):
+            notes = Shop(bundle, WordEncoder(), memory, Teller(bundle).storyteller, log, usage).notes
         assert len(notes) == n_notes
         assert "cpu" in notes[0]
     assert "ranking only" in notes[1]

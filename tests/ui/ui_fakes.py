@@ -69,6 +69,16 @@ class FakeLog:
         yield from {row.message_id: row for row in self.rows}.values()
 
 
+class FakeUsage:
+    """Counts turns in a list."""
+
+    def __init__(self) -> None:
+        self.counted: list[str] = []
+
+    def count(self, person_id: str) -> None:
+        self.counted.append(person_id)
+
+
 class FakeShop:
     """Eight products and two shoppers."""
 
@@ -79,6 +89,7 @@ class FakeShop:
         self.bundle = SimpleNamespace(store=store)
         self.notes = ["Runs on this CPU"]
         self.feedback = FakeLog()
+        self.usage = FakeUsage()
         self.memory = SimpleNamespace(forget=lambda user_ids: None)
 
     def taste_map(self) -> TasteMap:

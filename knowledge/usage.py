@@ -1,0 +1,96 @@
+"""How much the shop is used: turns a day and person, in one small SQLite file.
+
+Nobody's name or words are kept: a person is a keyed hash of their id, and the key, drawn when the file is
+made, stays in it. So people can be counted, and no id is read back without trying them all.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from knowledge.errors import FeedbackError
+
+_TABLES = """
+    CREATE TABLE IF NOT EXISTS key (bytes BLOB NOT NULL);
+    CREATE TABLE IF NOT EXISTS turns (
+        day TEXT NOT NULL,     -- YYYY-MM-DD (UTC)
+        person TEXT NOT NULL,  -- keyed hash of an id
+        n INTEGER NOT NULL,
+        PRIMARY KEY (day, person)
+    ) WITHOUT ROWID;
+"""
+_ADD = "INSERT INTO turns VALUES (?, ?, 1) ON CONFLICT (day, person) DO UPDATE SET n = n + 1"
+_BUSY_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What happened on one day (UTC, as YYYY-MM-DD)."""
+
+    day: str
+    n_turns: int
+    n_people: int
+
+
+class UsageLog:
+    """The counts in the SQLite file ``path`` (made if missing); safe for many threads and processes.
+
+    Raises FeedbackError where the file cannot be opened, written or read.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._lock = threading.Lock()
+        with self._mapped("opened"):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+            )
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.executescript(_TABLES)
+            self._connection.execute(
+                "INSERT INTO key SELECT ? WHERE NOT EXISTS (SELECT * FROM key)", (secrets.token_bytes(32),)
+            )
+            (self._key,) = self._connection.execute("SELECT bytes FROM key").fetchone()
+
+    def count(self, person_id: str, at_s: float | None = None) -> None:
+        """One more turn of a person, now or at a time in seconds since 1970."""
+        day = time.strftime("%Y-%m-%d", time.gmtime(at_s))
+        person = hmac.digest(self._key, person_id.encode("utf-8", "replace"), "sha256").hex()
+        with self._mapped("written"), self._lock:
+            self._connection.execute(_ADD, (day, person))
+
+    def days(self) -> list[Day]:
+        """Every day with a turn, oldest first."""
+        query = "SELECT day, SUM(n), COUNT(*) FROM turns GROUP BY day ORDER BY day"
+        with self._mapped("read"), self._lock:
+            return [Day(*row) for row in self._connection.execute(query)]
+
+    def n_people(self) -> int:
+        """How many different people there were on all days together."""
+        with self._mapped("read"), self._lock:
+            (n,) = self._connection.execute("SELECT COUNT(DISTINCT person) FROM turns").fetchone()
+        return int(n)
+
+    def close(self) -> None:
+        """Close the file; closing twice is harmless."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _mapped(self, done: str) -> Iterator[None]:
+        """SQLite's errors in our words."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as exc:
+            raise FeedbackError(
+                f"{self.path}: could not be {done} ({exc}); free or replace the file"
+            ) from exc

@@ -34,6 +34,7 @@ def main(bundle: str | None = None) -> int:
 def _serve(bundle: str | None, host: str, port: int) -> int:
     from agents.checkpoints import conversations_in
     from agents.conversation import Assistant
+    from crs.following import Follower
     from crs.shop import Shop
     from crs.versions import default_data_dir
     from ui.page import build_page
@@ -44,7 +45,8 @@ def _serve(bundle: str | None, host: str, port: int) -> int:
         closing(Shop.open(bundle, data_dir=data_dir, progress=_progress)) as shop,
         conversations_in(data_dir) as conversations,
     ):
-        page = build_page(shop, Assistant(shop, conversations)).queue(max_size=MAX_WAITING)
+        assistant = Assistant(shop, conversations)
+        page = build_page(shop, assistant).queue(max_size=MAX_WAITING)
         try:
             page.launch(
                 server_name=host, server_port=port, share=False, ssr_mode=False, quiet=True,
@@ -58,7 +60,8 @@ def _serve(bundle: str | None, host: str, port: int) -> int:
         device = shop.storyteller.model.device
         sys.stdout.write(f"Raconteur is at http://{host}:{port} (narrator on {device})\n")
         sys.stdout.flush()
-        page.block_thread()
+        with Follower(shop, bundle, data_dir, assistant.between_turns):
+            page.block_thread()
     return 0
 
 

@@ -7,7 +7,7 @@ One checkpoint is kept a turn, so that a conversation can be taken back to any e
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
@@ -39,6 +39,7 @@ class Assistant:
         self._graph = _build_graph(Steps(shop), checkpointer)
         self._answering: set[str] = set()
         self._lock = threading.Lock()
+        self._one_less = threading.Condition(self._lock)  # told when an answer has ended
 
     def open(self, conversation_id: str, user_id: str | None = None) -> None:
         """Begin a conversation with a shopper (None: someone new), or go on with the one they began.
@@ -110,6 +111,12 @@ class Assistant:
         with self._turn_of(conversation_id):
             self._take_back(conversation_id, n_messages)
 
+    def between_turns(self, do: Callable[[], None], *, patience_s: float = 60.0) -> None:
+        """Call ``do``, which must be quick, while nobody is being answered, or after ``patience_s``."""
+        with self._one_less:
+            self._one_less.wait_for(lambda: not self._answering, patience_s)
+            do()
+
     def _begin(self, conversation_id: str, user_id: str | None) -> None:
         self._forget(conversation_id)
         empty: Conversation = {
@@ -164,8 +171,9 @@ class Assistant:
             with mapped_errors():
                 yield
         finally:
-            with self._lock:
+            with self._one_less:
                 self._answering.discard(conversation_id)
+                self._one_less.notify_all()
 
 
 def _build_graph(steps: Steps, checkpointer: BaseCheckpointSaver[Any] | None) -> Graph:

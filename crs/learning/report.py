@@ -85,7 +85,7 @@ def side_by_side(before: Narratives, after: Narratives, n: int = N_SHOWN) -> Ite
         yield f"{occasion.task} of {occasion.user_id}"
         yield f"  before: {_one_line(was)}"
         yield f"  after:  {_one_line(now)}"
-    if not changed:
+    if before.told and not changed:
         yield "not one narrative changed"
 
 

@@ -64,7 +64,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]  # stage, done, total
 
 REFIT_ITERATIONS = 3
-N_REHEARSED = 400
+N_REHEARSED = 150
 MIN_RATERS = 3  # fewer do not change how everybody is told
 _WORK = ".work"  # drafts and the checkpoint of a tuning that was cut off
 

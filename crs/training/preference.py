@@ -24,10 +24,10 @@ class TuningSettings:
     """``beta``: how dear it is to part from the version in use; ``leash``: weight of the KL to it."""
 
     beta: float = 0.1
-    leash: float = 1.0
-    learning_rate: float = 5e-5
+    leash: float = 2.0
+    learning_rate: float = 2e-4
     batch: int = 8  # preferences a step
-    n_rehearsed: int = 8  # narratives a step that the leash is measured on
+    n_rehearsed: int = 4  # narratives a step that the leash is measured on
     epochs: float = 3.0
     max_steps: int = 150
     seed: int = 0

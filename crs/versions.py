@@ -130,7 +130,7 @@ def forget_versions(folder: Path, sources: frozenset[str]) -> None:
 
 def tidy(folder: Path) -> None:
     """Remove versions that were never promoted, or replaced so long ago that nobody can go back to them."""
-    for version in set(_versions(folder)) - set(_promoted(folder)):
+    for version in _versions(folder) - set(_promoted(folder)):
         _remove(folder, version)
 
 
@@ -146,8 +146,10 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _versions(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+def _versions(folder: Path) -> set[str]:
+    """Names of all versions, and of records whose version a killed process did not come to put there."""
+    here = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    return {path.name for path in here if path.is_dir()} | {p.stem for p in here if p.suffix == ".json"}
 
 
 def _remove(folder: Path, version: str) -> None:

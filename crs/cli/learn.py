@@ -96,6 +96,9 @@ def retrain(
     rollback: Annotated[
         bool, typer.Option("--rollback", help="Put the version before the one in use in its place instead.")
     ] = False,
+    told: Annotated[
+        int, typer.Option(min=0, help="Narratives of each task that both versions tell for the gate.")
+    ] = 20,
     watch: Annotated[
         bool, typer.Option("--watch", help="Go on: retrain whenever enough is new, or something deleted.")
     ] = False,
@@ -117,10 +120,22 @@ def retrain(
 
     def learn() -> Outcome:
         with Stages() as stages:
-            return retrain(bundle, data_dir=data_dir, preference_files=files, progress=stages)
+            return retrain(
+                bundle, data_dir=data_dir, preference_files=files, n_told_per_task=told, progress=stages
+            )
 
-    looks = {"at_least": at_least, "every_s": every, "preference_files": files}
-    outcomes = keep_watch(learn, bundle, data_dir or default_data_dir(), **looks) if watch else [learn()]
+    outcomes = (
+        [learn()]
+        if not watch
+        else keep_watch(
+            learn,
+            bundle,
+            data_dir or default_data_dir(),
+            at_least=at_least,
+            every_s=every,
+            preference_files=files,
+        )
+    )
     for outcome in outcomes:
         for line in outcome.lines():
             say(line)

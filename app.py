@@ -37,18 +37,21 @@ def _serve(bundle: str | None, host: str, port: int) -> int:
     from crs.following import Follower
     from crs.shop import Shop
     from crs.versions import default_data_dir
+    from knowledge.shares import FILE_NAME, Shares
     from ui.page import build_page
+    from ui.shared import serve_shared
     from ui.theme import FAVICON_PATH, STYLE_PATH, build_theme
 
     data_dir = default_data_dir()
     with (
         closing(Shop.open(bundle, data_dir=data_dir, progress=_progress)) as shop,
         conversations_in(data_dir) as conversations,
+        closing(Shares(data_dir / FILE_NAME)) as shares,
     ):
         assistant = Assistant(shop, conversations)
-        page = build_page(shop, assistant).queue(max_size=MAX_WAITING)
+        page = build_page(shop, assistant, shares).queue(max_size=MAX_WAITING)
         try:
-            page.launch(
+            served, *_ = page.launch(
                 server_name=host, server_port=port, share=False, ssr_mode=False, quiet=True,
                 prevent_thread_lock=True, theme=build_theme(), css_paths=STYLE_PATH,
                 favicon_path=FAVICON_PATH, footer_links=[], run_history=False,
@@ -57,6 +60,7 @@ def _serve(bundle: str | None, host: str, port: int) -> int:
             raise RaconteurError(
                 f"port {port} on {host} cannot be used ({error}); set PORT to a free one"
             ) from error
+        serve_shared(served, assistant, shop, shares)
         device = shop.storyteller.model.device
         sys.stdout.write(f"Raconteur is at http://{host}:{port} (narrator on {device})\n")
         sys.stdout.flush()

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.messages import HumanMessage
+
 from agents import phrasing
 from agents.catalogue import Catalogue
 from agents.chips import chips_for
@@ -20,6 +22,7 @@ from agents.critique import merge, refine, relax
 from agents.events import Answer, Card, Cards, Done, Event, Understood, Waiting
 from agents.filters import Filters
 from agents.lexicon import Lexicon
+from agents.narrator_chat import NarratorChatModel, narration_of
 from agents.plan import Facet, Plan, Stated, Wishes, wishes_from_json
 from agents.references import InSight, choose, resolve
 from agents.render import plain
@@ -54,6 +57,7 @@ class Steps:
         self.lexicon = Lexicon(shop.vocabulary, self.catalogue.listing_words())
         self.filters = Filters(self.catalogue, self.lexicon)
         self.understanding = Understanding(shop.encoder, self.lexicon)
+        self.narrator = NarratorChatModel(shop=shop)
 
     def understand(self, conversation: Conversation, turn: Turn) -> None:
         """The message as a plan; its references are still words."""
@@ -113,11 +117,12 @@ class Steps:
         if self._can_tell(turn):
             for task in plan.tasks:
                 if not turn.stop.is_set():
-                    stream = self.shop.narrate(
-                        turn.person, task, plan.target_id, turn.seed, turn.stop,
-                        on_wait=lambda place: emit(Waiting(place)),
+                    told = self.narrator.stream(
+                        [HumanMessage(turn.message)],
+                        person=turn.person, task=task, target_id=plan.target_id, seed=turn.seed,
+                        stop_event=turn.stop, on_wait=lambda place: emit(Waiting(place)),
                     )  # fmt: skip
-                    speech.tell(stream, task, turn.seed)
+                    speech.tell(narration_of(told), task, turn.seed)
         if plan.intent == "why_this" and turn.recommendations and not turn.stop.is_set():
             speech.say(phrasing.shares_in_words(turn.recommendations[0].shares))
         if (not conversation["messages"] or plan.intent == "help") and not turn.stop.is_set():

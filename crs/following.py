@@ -55,7 +55,7 @@ class Follower:
         version = str(read_manifest(path)["version"])
         if version not in (self._shop.bundle.version, self._refused):
             self._refused = version  # until it has been opened
-            self._shop.take_up(path, self._data_dir, self._when_free)
+            self._shop.take_up(path, self._when_free)
             self._refused = ""
 
     def _run(self) -> None:

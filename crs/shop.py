@@ -15,6 +15,7 @@ from crs.content import Encoder, KeptEncoder, TextEncoder
 from crs.narrator.language_model import Caller
 from crs.recommender import Recommender, color_of
 from crs.storyteller import Storyteller
+from crs.taste_map import TasteMap, draw_taste_map, taste_row
 from crs.versions import default_data_dir, open_in_use
 from knowledge.feedback import FeedbackLog
 from knowledge.memory import Memory, Person
@@ -47,10 +48,14 @@ class Shop:
         memory: Memory,
         storyteller: Storyteller,
         feedback: FeedbackLog,
+        cache_dir: Path | None = None,
     ) -> None:
         self.bundle, self.encoder, self.memory = bundle, encoder, memory
         self.storyteller, self.feedback = storyteller, feedback
         self._recommender = Recommender(bundle, encoder)
+        self._cache_dir = cache_dir
+        self._drawing = threading.Lock()
+        self._taste_map: TasteMap | None = None
         self.vocabulary = vocabulary_of(bundle.store.items.values())
 
     @classmethod
@@ -77,7 +82,8 @@ class Shop:
         memory = Memory.open(data_dir / f"memory-{catalogue}")
         fill_memory(memory, bundle, progress)
         encoder.encode(["warm up"])  # the first answer should not wait for the encoder to load
-        return cls(bundle, encoder, memory, storyteller, FeedbackLog(data_dir / "feedback.sqlite"))
+        feedback = FeedbackLog(data_dir / "feedback.sqlite")
+        return cls(bundle, encoder, memory, storyteller, feedback, data_dir / "cache")
 
     @property
     def items(self) -> Mapping[str, Item]:
@@ -144,15 +150,24 @@ class Shop:
             person.history, task, target_id, seed=seed, stop=stop, caller=caller
         )
 
+    def taste_map(self) -> TasteMap:
+        """The shop as a map (taste_map.py); drawn at the first call, which takes some seconds."""
+        with self._drawing:
+            if self._taste_map is None:
+                self._taste_map = draw_taste_map(self.bundle, self._cache_dir)
+            return self._taste_map
+
+    def taste_place(self, history: Sequence[Interaction]) -> tuple[float, float] | None:
+        """Where someone with these purchases lies on the map; None without any."""
+        return self.taste_map().place(taste_row(self.bundle, history))
+
     def taste(self, history: Sequence[Interaction]) -> np.ndarray:
         """Unit mean of what the purchases' listings say, float32 (384,); zeros without purchases."""
         index = self.bundle.store.item_index
         owned = [index[i.item_id] for i in history if i.item_id in index]
         return _unit(self.bundle.item_content[owned].sum(axis=0))
 
-    def take_up(
-        self, bundle_path: Path, data_dir: Path, when_free: Callable[[Callable[[], None]], None]
-    ) -> None:
+    def take_up(self, bundle_path: Path, when_free: Callable[[Callable[[], None]], None]) -> None:
         """Open another version of the bundle, and serve it from the moment that ``when_free`` calls back.
 
         What is being told is told to its end by the version before, whose model is freed after that.
@@ -160,11 +175,12 @@ class Shop:
         bundle = Bundle.open(bundle_path)
         storyteller = self.storyteller
         if not storyteller.reads_text:  # else no version of ours tells
-            storyteller = Storyteller.open(bundle, self.encoder, data_dir / "cache")
+            storyteller = Storyteller.open(bundle, self.encoder, self._cache_dir)
         recommender = Recommender(bundle, self.encoder)
 
         def swap() -> None:
             self.bundle, self.storyteller, self._recommender = bundle, storyteller, recommender
+            self._taste_map = None
 
         when_free(swap)
 

@@ -25,6 +25,12 @@ ZERO_WIDTH = "\u200b"
 WORD_JOINER = "\u2060"  # keeps the punctuation after a mark on its line
 _TAG_START = re.compile(r"<(?=[A-Za-z/!?])")
 
+# Outlines of an answer that is being thought of; who reads by ear is told in words.
+THINKING = (
+    '<p class="sr-only" role="status">Thinking…</p>'
+    f'<p class="rc-bones" aria-hidden="true">{"<i></i>" * 3}</p>'
+)
+
 # What each signal of a score means to a person.
 _WHY = {
     "cf": "Bought by people whose shelves look like yours",
@@ -109,7 +115,7 @@ def product_card(item: Item, *, why: str, rating: float | None = None) -> str:
     """A recommended product; ``rating`` is the mean of all who rated it, ``why`` one line."""
     facts = " · ".join(escape(fact) for fact in (item.brand, item.department) if fact)
     return (
-        f'<li class="rc-card">{picture(item)}'
+        f'<li class="rc-card" data-item="{escape(item.item_id)}">{picture(item)}'
         f'<span class="rc-card-text"><strong class="rc-card-title">{escape(item.title)}</strong>'
         f'<span class="rc-card-facts">{facts} {stars(rating)}</span>'
         f'<span class="rc-card-why">{escape(why)}</span></span>'
@@ -121,7 +127,7 @@ def card_list(cards: Sequence[str]) -> str:
     """Product cards as the list beneath an answer, best first."""
     if not cards:
         return ""
-    return f'<ol class="rc-cards" aria-label="Recommended products">{"".join(cards)}</ol>'
+    return f'<ol class="rc-cards" tabindex="0" aria-label="Recommended products">{"".join(cards)}</ol>'
 
 
 def citation(text: str, panel_id: str, evidence: Evidence) -> str:
@@ -146,7 +152,7 @@ def _name(evidence: Evidence) -> str:
 
 def evidence_panel(panel_id: str, evidence: Evidence) -> str:
     """The purchase behind a claim: title, date, stars and review, in the browser's own popover."""
-    item, name = evidence.item, escape(panel_id)
+    item = evidence.item
     facts = [item.brand, item.department, price_text(item.price)]
     rows = [f'<p class="rc-panel-facts">{" · ".join(escape(fact) for fact in facts if fact)}</p>']
     if evidence.date:
@@ -158,12 +164,24 @@ def evidence_panel(panel_id: str, evidence: Evidence) -> str:
         rows.append('<p class="rc-quiet">No review was written.</p>')
     elif item.description:
         rows.append(f"<p>{escape(item.description)}</p>")
+    return dialog(panel_id, item.title, "".join(rows), eyebrow=_name(evidence), drawn=picture(item))
+
+
+def dialog(
+    panel_id: str, title: str, body: str, *, eyebrow: str = "", drawn: str = "", look: str = ""
+) -> str:
+    """A panel in the browser's own popover: ``body`` and ``drawn`` are HTML, the rest is text.
+
+    ``look``: a class of its own beside that of all panels.
+    """
+    name = escape(panel_id)
+    over = f'<span class="rc-eyebrow">{escape(eyebrow)}</span>' if eyebrow else ""
     return (
-        f'<div popover class="rc-panel" id="{name}" role="dialog" aria-labelledby="{name}-title">'
-        f'<div class="rc-panel-head">{picture(item)}<div><span class="rc-eyebrow">{_name(evidence)}</span>'
-        f'<strong id="{name}-title">{escape(item.title)}</strong></div>'
+        f'<div popover class="rc-panel {look}" id="{name}" role="dialog" aria-labelledby="{name}-title">'
+        f'<div class="rc-panel-head">{drawn}<div>{over}'
+        f'<strong id="{name}-title">{escape(title)}</strong></div>'
         f'<button type="button" class="rc-close" popovertarget="{name}" popovertargetaction="hide" '
-        f'autofocus aria-label="Close">✕</button></div>{"".join(rows)}</div>'
+        f'autofocus aria-label="Close">✕</button></div>{body}</div>'
     )
 
 
@@ -205,7 +223,8 @@ def answer(
 ) -> str:
     """One answer: first paragraph, product cards, the rest; every part keeps its place while it streams.
 
-    ``verdict`` None: not ratable (yet); ``note``: a quiet line after the text.
+    ``verdict`` None: not ratable (yet); ``note``: a quiet line after the text. While nothing is said yet,
+    outlines of what is to come.
     """
     panel_ids = [f"evidence-{message_id}-{number}" for number in range(len(evidence))]
     panels_of = zip(panel_ids, evidence, strict=True)
@@ -213,10 +232,11 @@ def answer(
     lead, *others = _paragraphs(segments, opens)
     panels = "".join(evidence_panel(name, each) for name, each in opens.values())
     rating = rating_row(message_id, verdict) if verdict is not None else ""
+    thinking = live and not cards and lead == "<p></p>"
     quiet = f'<p class="rc-quiet">{escape(note)}</p>' if note else ""
     return (
         f'<div class="rc-answer{" rc-live" if live else ""}" aria-busy="{str(live).lower()}">'
-        f'<div class="rc-prose">{lead}</div><div>{card_list(cards)}</div>'
+        f'<div class="rc-prose">{lead}</div><div>{THINKING if thinking else card_list(cards)}</div>'
         f'<div class="rc-prose">{"".join(others)}{quiet}</div><div>{panels}</div><div>{rating}</div></div>'
     )
 

@@ -23,6 +23,7 @@ from knowledge.feedback import Rating
 from knowledge.types import Interaction, Item
 from ui import cards
 from ui.cards import Evidence, Verdict
+from ui.taste_map import taste_map_panel
 
 if TYPE_CHECKING:
     from agents.conversation import Assistant
@@ -32,7 +33,6 @@ STARTERS = (
     "Recommend something for me",
     "Why did I buy my last purchase?",
     "Tell me about myself as a shopper",
-    "Something under $20, please",
 )
 NEWCOMER_STARTERS = (
     "I own a kettle and a teapot, and I love gardening",
@@ -89,14 +89,19 @@ def open_session(
     session = Session(conversation_id or uuid.uuid4().hex, user_id)
     if not _goes_on(assistant, session):
         assistant.open(session.conversation_id, user_id)
+    recall(assistant, shop, session)
+    if session.exchanges:
+        _restore_verdicts(shop, session)
+    return session
+
+
+def recall(assistant: Assistant, shop: Shop, session: Session) -> None:
+    """Fill a session with what was said in its conversation."""
     for message in assistant.history(session.conversation_id):
         if message.answer is None:
             session.exchanges.append(Exchange(message.text))
         elif session.exchanges:
             _settle(shop, session.exchanges[-1], message.answer)
-    if session.exchanges:
-        _restore_verdicts(shop, session)
-    return session
 
 
 def _goes_on(assistant: Assistant, session: Session) -> bool:
@@ -198,7 +203,9 @@ def _settle(shop: Shop, exchange: Exchange, answer: Answer) -> None:
         exchange.note = "Stopped."
 
 
-def transcript(shop: Shop, session: Session, mean_stars: Mapping[str, float]) -> list[Message]:
+def transcript(
+    shop: Shop, session: Session, mean_stars: Mapping[str, float], *, ratable: bool = True
+) -> list[Message]:
     """All messages, two for each exchange, oldest first; ``mean_stars`` as :func:`mean_stars` gives them."""
     messages = []
     for number, exchange in enumerate(session.exchanges):
@@ -209,7 +216,7 @@ def transcript(shop: Shop, session: Session, mean_stars: Mapping[str, float]) ->
             exchange.segments,
             _evidence(shop, answer),
             _product_cards(session, exchange, mean_stars),
-            exchange.verdict if answer and not exchange.live else None,
+            exchange.verdict if answer and ratable and not exchange.live else None,
             live=exchange.live,
             note=exchange.note,
         )
@@ -255,6 +262,12 @@ def thumbs(session: Session) -> list[str | None]:
     """The thumb of each answer, in order, in the words of the chat's own buttons."""
     words = {1: "Like", -1: "Dislike"}
     return [words.get(exchange.verdict.thumb or 0) for exchange in session.exchanges]
+
+
+def taste_map_html(shop: Shop, session: Session) -> str:
+    """The map of the shop with the session's shopper on it, as a dialog; drawn anew each time."""
+    history = _history(shop, session)
+    return taste_map_panel(shop.taste_map(), shop.items, history, shop.taste_place(history))
 
 
 def starters(session: Session) -> tuple[str, ...]:
@@ -357,20 +370,23 @@ def shopper_label(shop: Shop, user_id: str, history: Sequence[Interaction]) -> s
 
 def purchases_html(shop: Shop, session: Session) -> str:
     """The strip of recent purchases, newest first; for a newcomer, what they said they own."""
-    user_id, owned = session.user_id, session.user_id is not None
+    purchases = enumerate(_history(shop, session), start=1)
+    recent = [_purchase(shop, k, each) for k, each in purchases if each.item_id in shop.items]
+    title = "Recent purchases" if session.user_id is not None else "What you told me"
+    return cards.purchase_strip(title, recent[::-1][:N_PURCHASES_SHOWN])
+
+
+def _history(shop: Shop, session: Session) -> Sequence[Interaction]:
+    """What the session's shopper bought, or said they own, oldest first."""
+    user_id = session.user_id
     if user_id is None and session.exchanges and (answer := session.exchanges[-1].answer):
         user_id = answer.user_id
-    history: Sequence[Interaction] = ()
-    if user_id is not None:
-        try:
-            history = shop.person(user_id).history
-        except NotFoundError:  # a newcomer who has named nothing yet is not in the memory
-            history = ()
-    recent = [
-        _purchase(shop, k, each) for k, each in enumerate(history, start=1) if each.item_id in shop.items
-    ]
-    title = "Recent purchases" if owned else "What you told me"
-    return cards.purchase_strip(title, recent[::-1][:N_PURCHASES_SHOWN])
+    if user_id is None:
+        return ()
+    try:
+        return shop.person(user_id).history
+    except NotFoundError:  # a newcomer who has named nothing yet is not in the memory
+        return ()
 
 
 def _purchase(shop: Shop, k: int, purchase: Interaction) -> Evidence:

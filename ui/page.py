@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 from knowledge.errors import BusyError, NotFoundError
 from ui import cards, handlers
 from ui.handlers import Session
+from ui.shared import PANEL_ID as SHARE_ID
+from ui.shared import share_panel
+from ui.taste_map import PANEL_ID as MAP_ID
 
 if TYPE_CHECKING:
     import gradio as gr
 
     from agents.conversation import Assistant
     from crs.shop import Shop
+    from knowledge.shares import Shares
 
 STORAGE_KEY = "raconteur"
 # Not a secret: browser storage is the reader's own, and the value in it is a random conversation id.
@@ -22,7 +26,10 @@ LOAD_EVERY_S = 4.0  # how often a page asks what the narrator is busy with
 N_SIMULTANEOUS_REPLIES = 32  # the narrator tells eight at once, others wait in its line
 
 PROMPT = "What are you looking for?"
-GREETING = "### What shall we talk about?\nPick a shopper, or say you are new, and ask away."
+GREETING = (
+    "### What are you after?\nTell me what you need: I find it, say why it suits you, and show the purchases "
+    "I judge by. Three things to try:"
+)
 
 # Stars and reasons live inside answers, where Gradio has no events: one listener hands them over.
 BRIDGE_JS = """
@@ -36,7 +43,36 @@ document.addEventListener('submit', (event) => {
   event.preventDefault();
   trigger('submit', {message_id: form.dataset.message, reason: form.elements.reason.value});
 });
+for (const kind of ['mouseover', 'focusin', 'click'])
+  document.addEventListener(kind, (event) => {
+    const named = event.target.closest?.('.rc-map [data-name]');
+    if (named) named.closest('.rc-map').querySelector('.rc-map-name').textContent = named.dataset.name;
+  });
+document.addEventListener('click', (event) => {
+  const panel = event.target.closest('#rc-share-panel');
+  if (!panel) return;
+  const link = panel.querySelector('.rc-link'), told = panel.querySelector('.rc-saved');
+  if (event.target.closest('.rc-copy')) {
+    link.select();
+    navigator.clipboard.writeText(link.value).then(() => { told.textContent = 'Copied.'; },
+      () => { told.textContent = 'Press Ctrl+C to copy.'; });
+  }
+  if (event.target.closest('.rc-unshare')) { panel.hidePopover(); trigger('clear', {}); }
+});
 """
+# Gradio calls its examples a list, of which buttons are no items.
+GROUP_JS = """
+const mend = () => document.querySelectorAll('.examples[role=list]').forEach((list) => list.role = 'group');
+new MutationObserver(mend).observe(document.body, {childList: true, subtree: true});
+mend();
+"""
+SHOW_MAP_JS = f"() => document.getElementById('{MAP_ID}')?.showPopover()"
+SHOW_SHARE_JS = f"""() => {{
+  const panel = document.getElementById('{SHARE_ID}'), link = panel?.querySelector('.rc-link');
+  const folder = location.origin + location.pathname.replace(/[^/]*$/, '');
+  if (link) link.value = new URL(link.dataset.path, folder).href;
+  panel?.showPopover();
+}}"""
 
 Updates = tuple[Any, ...]
 
@@ -47,24 +83,31 @@ class _Parts:
 
     session: "gr.State"
     kept: "gr.BrowserState"  # whose conversation, and which: found again after a reload
+    share: "gr.Button"
+    shared: "gr.HTML"
     over: "gr.Button"
     picker: "gr.Dropdown"
     newcomer: "gr.Button"
     strip: "gr.HTML"
+    see_map: "gr.Button"
+    map: "gr.HTML"
     chat: "gr.Chatbot"
     box: "gr.Textbox"
     load: "gr.HTML"
     bridge: "gr.HTML"
 
 
-def build_page(shop: "Shop", assistant: "Assistant") -> "gr.Blocks":
-    """The whole page over one opened shop; ``launch()`` it with :func:`ui.theme.build_theme`."""
+def build_page(shop: "Shop", assistant: "Assistant", shares: "Shares") -> "gr.Blocks":
+    """The whole page over one opened shop; ``launch()`` it with :func:`ui.theme.build_theme`.
+
+    The app that it is launched in answers shared links after :func:`ui.shared.serve_shared`.
+    """
     import gradio as gr
 
     page = gr.Blocks(title="Raconteur", analytics_enabled=False, fill_width=True)
     with page:
         parts = _lay_out(shop)
-        _wire(page, parts, shop, assistant)
+        _wire(page, parts, shop, assistant, shares)
     return page
 
 
@@ -75,6 +118,7 @@ def _lay_out(shop: "Shop") -> _Parts:
     kept = gr.BrowserState({}, storage_key=STORAGE_KEY, secret=STORAGE_SALT)
     with gr.Row(elem_id="rc-header"):
         gr.HTML(cards.header(shop.notes), apply_default_css=False)
+        share = gr.Button("Share", elem_id="rc-share", size="sm")
         over = gr.Button("Start over", elem_id="rc-over", size="sm")
     with gr.Row(elem_id="rc-shell"):
         with gr.Column(elem_id="rc-side", scale=0, min_width=0):
@@ -84,6 +128,7 @@ def _lay_out(shop: "Shop") -> _Parts:
                     allow_custom_value=True, elem_id="rc-picker",
                 )  # fmt: skip
                 newcomer = gr.Button("I'm new here", elem_id="rc-new", size="sm")
+                see_map = gr.Button("Taste map", elem_id="rc-see-map", size="sm")
             strip = gr.HTML(elem_id="rc-purchases", apply_default_css=False)
         with gr.Column(elem_id="rc-talk", min_width=0):
             chat = gr.Chatbot(
@@ -96,11 +141,16 @@ def _lay_out(shop: "Shop") -> _Parts:
                 placeholder="Opening the shop…", interactive=False, max_lines=5, submit_btn="Ask",
             )  # fmt: skip
             load = gr.HTML(cards.busy_line(shop.load), elem_id="rc-load", apply_default_css=False)
-    bridge = gr.HTML(elem_id="rc-bridge", js_on_load=BRIDGE_JS, visible="hidden")
-    return _Parts(session, kept, over, picker, newcomer, strip, chat, box, load, bridge)
+    taste_map = gr.HTML(elem_id="rc-map-place", apply_default_css=False)
+    shared = gr.HTML(elem_id="rc-share-place", apply_default_css=False)
+    bridge = gr.HTML(elem_id="rc-bridge", js_on_load=BRIDGE_JS + GROUP_JS, visible="hidden")
+    return _Parts(
+        session, kept, share, shared, over, picker, newcomer, strip, see_map, taste_map, chat, box, load,
+        bridge,
+    )  # fmt: skip
 
 
-def _wire(page: "gr.Blocks", parts: _Parts, shop: "Shop", assistant: "Assistant") -> None:
+def _wire(page: "gr.Blocks", parts: _Parts, shop: "Shop", assistant: "Assistant", shares: "Shares") -> None:
     """Events to handlers, and what they leave in the session to components."""
     import gradio as gr
 
@@ -189,6 +239,20 @@ def _wire(page: "gr.Blocks", parts: _Parts, shop: "Shop", assistant: "Assistant"
         handlers.rate_reason(shop, session, form.message_id, form.reason)
         return show(session)
 
+    def on_share(session: Session) -> str:
+        if not any(exchange.answer for exchange in session.exchanges):
+            gr.Info("There is nothing to share yet: ask something first.")
+            return ""
+        return share_panel(shares.share(session.conversation_id))
+
+    def on_unshare(session: Session) -> str:
+        shares.take_back([session.conversation_id])
+        gr.Info("The link leads nowhere from now on.")
+        return ""
+
+    def on_map(session: Session) -> str:
+        return handlers.taste_map_html(shop, session)
+
     session, chat, box = parts.session, parts.chat, parts.box
     everything = [session, parts.kept, chat, parts.picker, parts.strip, box]
     page.load(on_load, parts.kept, everything, show_progress="hidden")
@@ -222,6 +286,10 @@ def _wire(page: "gr.Blocks", parts: _Parts, shop: "Shop", assistant: "Assistant"
     chat.like(on_thumb, session, chat, show_progress="hidden")
     parts.bridge.click(on_star, session, chat, show_progress="hidden")
     parts.bridge.submit(on_reason, session, chat, show_progress="hidden")
+
+    parts.share.click(on_share, session, parts.shared, show_progress="hidden").then(None, js=SHOW_SHARE_JS)
+    parts.bridge.clear(on_unshare, session, parts.shared, show_progress="hidden")
+    parts.see_map.click(on_map, session, parts.map, show_progress="minimal").then(None, js=SHOW_MAP_JS)
 
 
 def _position(index: int | tuple[int, int]) -> int:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 ASSETS_DIR = Path(__file__).resolve().parent.parent / "assets"
 STYLE_PATH = ASSETS_DIR / "style.css"
+SHARED_STYLE_PATH = ASSETS_DIR / "shared.css"
 FAVICON_PATH = ASSETS_DIR / "icons" / "favicon.png"
 
 # Fonts that come with the reader's system; nothing is fetched.

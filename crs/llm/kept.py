@@ -48,7 +48,8 @@ class KeptChat:
     def __init__(self, model: ChatModel, path: Path) -> None:
         self.usage = Usage()
         self._model = model
-        self._lock = threading.Lock()
+        self._settled = threading.Condition()
+        self._under_way: set[str] = set()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._replies = _finished_calls(path) if path.exists() else {}
@@ -78,24 +79,34 @@ class KeptChat:
         seed: int,
         max_tokens: int,
     ) -> Completion:
-        """See ``ChatModel.complete``; a call that was made before is not made again."""
+        """See ``ChatModel.complete``; a call that was made before, or is under way, is not made again."""
         asked = [self.name, [asdict(m) for m in messages], schema, temperature, seed, max_tokens]
         key = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-        with self._lock:
+        with self._settled:
+            self._settled.wait_for(lambda: key not in self._under_way)
             if (kept := self._replies.get(key)) is not None:
                 self.usage.n_kept += 1
                 return kept
-        reply = self._model.complete(
-            messages, schema=schema, temperature=temperature, seed=seed, max_tokens=max_tokens
-        )
+            self._under_way.add(key)
+        try:
+            reply = self._model.complete(
+                messages, schema=schema, temperature=temperature, seed=seed, max_tokens=max_tokens
+            )
+            self._keep(key, reply)
+        finally:
+            with self._settled:
+                self._under_way.discard(key)
+                self._settled.notify_all()
+        return reply
+
+    def _keep(self, key: str, reply: Completion) -> None:
         line = json.dumps({"call": key, "model": self.name, **asdict(reply)}, ensure_ascii=False)
-        with self._lock:
+        with self._settled:
             self.usage.add(reply)
             if reply.text:  # else the prompt had no room, which a longer context mends
                 self._file.write(line.encode() + b"\n")
                 self._file.flush()
                 self._replies[key] = reply
-        return reply
 
     def close(self) -> None:
         """Close the file; the model behind stays open, for it was opened by somebody else."""

@@ -154,3 +154,16 @@ def wait_answers(page: Page, n: int) -> None:
 
 def fits_width(page: Page) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+def serious_faults(page: Page) -> list[str]:
+    """What axe-core finds serious or critical on the page as it stands: rule and element."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{fault['id']}: {node['html'][:160]}"
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"]
+    ]

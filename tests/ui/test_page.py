@@ -22,6 +22,7 @@ from browser import (
     free_port,
     growth,
     pick,
+    serious_faults,
     wait_answers,
     wait_live,
     watched,
@@ -33,6 +34,7 @@ from agents.render import Segment
 from crs.narrator.engine import LlamaCppModel
 from crs.narrator.gguf_export import export_gguf
 from crs.narrator.sampling import Constraints
+from knowledge.shares import Shares
 from knowledge.types import Item
 from tests.crs.narrator_folders import CONTEXT_LENGTH, GREEDY, soft_prompt, write_narrator
 from tests.waiting import wait_until
@@ -50,26 +52,30 @@ pytestmark = [
 class Served:
     """A fake shop behind a page that is being served."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         from ui.page import build_page
+        from ui.shared import serve_shared
         from ui.theme import STYLE_PATH, build_theme
 
         self.shop = FakeShop()
         self.assistant = FakeAssistant(self.shop, pause_s=0.004)
-        self.page = build_page(self.shop, self.assistant)  # type: ignore[arg-type]
+        self.shares = Shares(folder / "shared.sqlite")
+        self.page = build_page(self.shop, self.assistant, self.shares)  # type: ignore[arg-type]
         port = free_port()
-        self.page.launch(
+        app, *_ = self.page.launch(
             server_name="127.0.0.1", server_port=port, quiet=True, prevent_thread_lock=True, ssr_mode=False,
             theme=build_theme(), css_paths=STYLE_PATH, footer_links=[], run_history=False,
         )  # fmt: skip
+        serve_shared(app, self.assistant, self.shop, self.shares)  # type: ignore[arg-type]
         self.url = f"http://127.0.0.1:{port}/"
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[Served]:
-    served = Served()
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    served = Served(tmp_path_factory.mktemp("served"))
     yield served
     served.page.close()
+    served.shares.close()
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +189,7 @@ def test_another_shopper_leaves_the_answer_behind(served: Served, browser: Brows
         ask(page, "garden")
         wait_live(page)
         page.click("#rc-new")
-        page.wait_for_selector("text=What shall we talk about?")
+        page.wait_for_selector("text=What are you after?")
         served.assistant.pause_s = 0.004
         page.wait_for_timeout(1_500)  # the old answer ends now and must not come back
         assert page.locator(".rc-answer").count() == 0
@@ -265,13 +271,75 @@ def test_retry_edit_chips_and_starting_over(served: Served, browser: Browser) ->
         chat = page.inner_text("#rc-chat")
         assert "Only blue things" in chat and "Recommend something for me" not in chat
         page.click("#rc-over")
-        page.wait_for_selector("text=What shall we talk about?")
+        page.wait_for_selector("text=What are you after?")
         assert page.locator(".rc-answer").count() == 0
         assert "Waxed Apron" in page.inner_text("#rc-purchases")  # still the same shopper
         page.click("#rc-new")
         page.wait_for_selector("text=No purchases yet")
         assert page.input_value("#rc-picker input") == ""
         seen.assert_clean()
+
+
+def test_a_shared_conversation_is_read_but_not_written(served: Served, browser: Browser) -> None:
+    with watched(browser, served.url) as seen:
+        page = seen.page
+        pick(page, "s1")
+        page.click("#rc-share")
+        page.wait_for_selector("text=There is nothing to share yet")
+        ask(page, "Something for <b>the garden</b>")
+        wait_answers(page, 1)
+        page.click("#rc-share")
+        page.wait_for_selector("#rc-share-panel:popover-open")
+        link = page.input_value(".rc-link")
+        assert link.startswith(served.url + "shared/")
+
+        reader = page.context.new_page()
+        reader.goto(link)
+        assert "Something for <b>the garden</b>" in reader.inner_text("main")
+        reader.locator(".rc-cite").first.click()
+        assert "Went through clay all spring" in reader.inner_text(".rc-panel:popover-open")
+        assert reader.locator("textarea, .rc-star, form").count() == 0
+        reader.set_viewport_size({"width": 375, "height": 812})
+        assert fits_width(reader)
+
+        page.click(".rc-unshare")
+        page.wait_for_selector("text=The link leads nowhere from now on")
+        answer = reader.goto(link)
+        assert answer is not None and answer.status == 404
+        assert "leads to no conversation" in reader.inner_text("main")
+        seen.complaints = [said for said in seen.complaints if "404" not in said]
+        seen.assert_clean()
+
+
+def test_the_taste_map_names_what_is_pointed_at(served: Served, browser: Browser) -> None:
+    with watched(browser, served.url) as seen:
+        page = seen.page
+        pick(page, "s1")
+        page.focus("#rc-see-map")
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".rc-map:popover-open")
+        assert page.locator(".rc-dot").count() == len(served.shop.items)
+        page.keyboard.press("Tab")
+        page.keyboard.press("Tab")
+        assert "Your purchase 1: Tarnlow Enamel Camp Kettle" in page.inner_text(".rc-map-name")
+        page.locator(".rc-dot").last.hover()
+        assert "Bramblecote Twine Dispenser" in page.inner_text(".rc-map-name")
+        page.keyboard.press("Escape")
+        assert page.locator(".rc-map:popover-open").count() == 0
+        seen.assert_clean()
+
+
+def test_an_audit_finds_no_serious_fault(served: Served, browser: Browser) -> None:
+    with watched(browser, served.url) as seen:
+        page = seen.page
+        assert serious_faults(page) == []
+        pick(page, "s1")
+        ask(page, "Something for the garden")
+        wait_answers(page, 1)
+        assert serious_faults(page) == []
+        page.click("#rc-see-map")
+        page.wait_for_selector(".rc-map:popover-open")
+        assert serious_faults(page) == []
 
 
 def test_an_unknown_shopper_is_named_and_nothing_changes(served: Served, browser: Browser) -> None:

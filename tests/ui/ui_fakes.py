@@ -7,10 +7,13 @@ import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 
+import numpy as np
+
 from agents.events import Answer, Card, Cards, Cite, Done, Event, Message, Said, Waiting
 from agents.plan import Intent
 from agents.render import Segment
 from crs.narrator.engine import Load
+from crs.taste_map import TasteMap
 from knowledge.errors import FeedbackError, ModelError, NotFoundError
 from knowledge.feedback import Rating
 from knowledge.types import Interaction, Item, Recommendation
@@ -65,6 +68,14 @@ class FakeShop:
         self.bundle = SimpleNamespace(store=store)
         self.notes = ["Runs on this CPU"]
         self.feedback = FakeLog()
+
+    def taste_map(self) -> TasteMap:
+        spots = np.linspace(0.1, 0.9, len(self.items), dtype=np.float32)
+        places = np.stack([spots, spots], axis=1)
+        return TasteMap(tuple(self.items), places, places[:2], np.eye(len(self.items), 512, dtype=np.float32))
+
+    def taste_place(self, history: list[Interaction]) -> tuple[float, float] | None:
+        return (0.3, 0.6) if history else None
 
     @property
     def load(self) -> Load | None:

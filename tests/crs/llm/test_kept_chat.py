@@ -1,7 +1,10 @@
 """Calls kept on disk: paid for once, whatever happens in between."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,3 +87,34 @@ def test_failures_and_silence_are_not_kept(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be written"):
         KeptChat(FakeChat([]), tmp_path)
+
+
+class HeldChat(FakeChat):
+    """Answers only when let go, and says when it has begun."""
+
+    def __init__(self) -> None:
+        super().__init__(["one", "two"])
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def complete(self, *args: Any, **settings: Any) -> Completion:
+        self.begun.set()
+        assert self.go.wait(timeout=30)
+        return super().complete(*args, **settings)
+
+
+def test_the_same_call_from_two_threads_is_made_once(tmp_path: Path) -> None:
+    model = HeldChat()
+    with KeptChat(model, tmp_path / "calls.jsonl") as chat, ThreadPoolExecutor(2) as threads:
+        first = threads.submit(say, chat)
+        assert model.begun.wait(timeout=30)
+        second = threads.submit(say, chat)
+        model.go.set()
+        assert first.result() == second.result() and len(model.calls) == 1
+        assert (chat.usage.n_asked, chat.usage.n_kept) == (1, 1)
+
+
+def test_a_call_that_failed_is_made_again(tmp_path: Path) -> None:
+    with KeptChat(FakeChat([ModelError("gone"), "here"]), tmp_path / "calls.jsonl") as chat:
+        with pytest.raises(ModelError, match="gone"):
+            say(chat)
+        assert say(chat).text == "here"

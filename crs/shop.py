@@ -173,9 +173,10 @@ class Shop:
         What is being told is told to its end by the version before, whose model is freed after that.
         """
         bundle = Bundle.open(bundle_path)
+        cache_dir = self._cache_dir or default_data_dir() / "cache"
         storyteller = self.storyteller
         if not storyteller.reads_text:  # else no version of ours tells
-            storyteller = Storyteller.open(bundle, self.encoder, self._cache_dir)
+            storyteller = Storyteller.open(bundle, self.encoder, cache_dir)
         recommender = Recommender(bundle, self.encoder)
 
         def swap() -> None:

@@ -57,6 +57,7 @@ _PAID_FOR = re.compile(rf" (?:for|on) ({MARK})")
 _NUMBER = re.compile(r"(?<![«\w$.,])[A-Za-z]*\d[\w.,/:-]*(?!»)")
 _NAME_AT_START = re.compile(r"(?:'s|’s)? (?:made|makes|has|also|already)\b|(?:'s|’s) ")
 _N_GRAM, _TOO_OFTEN = 4, 3
+_TOO_ALIKE = 0.5  # share of the runs of words that were said before
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +89,8 @@ def check(text: str, evidence: Evidence) -> list[Claim]:
 def loops(sentence: str, told: str) -> bool:
     """Whether ``sentence`` goes round in circles.
 
-    It does when it repeats one of ``told``, says some four words in a row a third time, names a purchase
-    twice, or links something with itself ("softness and softness").
+    It does when it repeats one of ``told``, or half of its words in the same order, says some four words in a
+    row a third time, names a purchase twice, or links something with itself ("softness and softness").
     """
     purchases = [each for each in POINTER.findall(sentence) if each != TARGET_POINTER]
     if len(set(purchases)) < len(purchases) or _WITH_ITSELF.search(sentence):
@@ -99,8 +100,11 @@ def loops(sentence: str, told: str) -> bool:
         " ".join(_plain_words(each)) for each in re.split(r"(?<=[.!?])\s", told)
     ):
         return True
-    grams = Counter(_grams(old + new))
-    return any(grams[gram] >= _TOO_OFTEN for gram in _grams(new))
+    before, again = Counter(_grams(old)), _grams(new)
+    if again and sum(gram in before for gram in again) >= _TOO_ALIKE * len(again):
+        return True
+    grams = before + Counter(again)
+    return any(grams[gram] >= _TOO_OFTEN for gram in again)
 
 
 def is_finished(sentence: str, task: Task) -> bool:

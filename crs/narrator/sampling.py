@@ -48,7 +48,8 @@ class Constraints:
 
     ``banned`` ids never come. Right after a key of ``after`` only its ids come, after a key of ``phrases``
     one of its sequences of ids. Those of ``once`` come at most once before an id of ``stops``, those of
-    ``single`` at most once in all.
+    ``single`` at most once in all. Those of ``in_turn`` come again only when each of them has come;
+    ``come``: those of them that have.
     """
 
     banned: frozenset[int] = frozenset()
@@ -57,10 +58,16 @@ class Constraints:
     once: frozenset[int] = frozenset()
     stops: frozenset[int] = frozenset()
     single: frozenset[int] = frozenset()
+    in_turn: frozenset[int] = frozenset()
+    come: frozenset[int] = frozenset()
 
     def going_on(self, said: Collection[int]) -> Constraints:
         """The constraints of a text that goes on from a sentence's end, after ``said``."""
-        return replace(self, banned=self.banned | self.single.intersection(said))
+        return replace(
+            self,
+            banned=self.banned | self.single.intersection(said),
+            come=self.come | self.in_turn.intersection(said),
+        )
 
 
 class Steering:
@@ -70,6 +77,7 @@ class Steering:
         self._constraints = constraints
         self._said: set[int] = set()  # of `once`, since the last stop
         self._spent: set[int] = set()  # of `single`
+        self._come: set[int] = set(constraints.come)  # of `in_turn`
         self._last: int | None = None
         self._phrases: frozenset[tuple[int, ...]] = frozenset()  # what is left of those that may be meant
 
@@ -81,6 +89,8 @@ class Steering:
         self._phrases = self._constraints.phrases.get(token, self._phrases)
         if token in self._constraints.single:
             self._spent.add(token)
+        if token in self._constraints.in_turn:
+            self._come.add(token)
         if token in self._constraints.stops:
             self._said.clear()
         elif token in self._constraints.once:
@@ -92,15 +102,21 @@ class Steering:
         if self._phrases:
             return frozenset(phrase[0] for phrase in self._phrases)
         allowed = self._constraints.after.get(self._last) if self._last is not None else None
-        return (allowed - self._said or allowed) if allowed else None
+        return (allowed - self._held_back or allowed - self._said or allowed) if allowed else None
 
     @property
     def barred(self) -> set[int]:
         """Ids that may not come next, besides those that are banned for good."""
-        if not self._said:
+        held_back = self._held_back
+        if not held_back:
             return self._spent
-        marks = {key for key, allowed in self._constraints.after.items() if allowed <= self._said}
-        return self._spent | self._said | marks
+        marks = {key for key, allowed in self._constraints.after.items() if allowed <= held_back}
+        return self._spent | held_back | marks
+
+    @property
+    def _held_back(self) -> set[int]:
+        """Ids that were said already and wait for a stop, or for the others' turn."""
+        return self._said | self._come if self._constraints.in_turn - self._come else self._said
 
 
 class Sampler:

@@ -139,7 +139,7 @@ class NarratorTokenizer:
         """No control tokens, nothing that stands for nothing; behind a mark only what it is true of.
 
         A purchase, a feature or a slot of the tally comes once a sentence; what the target is good for once a
-        text.
+        text; a purchase again only after all others.
         """
         markup, n_history = Markup(evidence), len(evidence.items)
         nowhere = {
@@ -161,6 +161,7 @@ class NarratorTokenizer:
             once=self.pointer_ends | {self._markup_ids[slot] for slot in (*TALLY_SLOTS, *FEATURES)},
             stops=self._stops,
             single=frozenset(self._markup_ids[slot] for slot in (*PURPOSES, *GAINS)),
+            in_turn=frozenset(map(self.pointer_id, range(1, n_history + 1))),
         )
 
     @functools.cache  # noqa: B019 - the phrases of a store are some hundred, the tokenizer lives with it

@@ -254,16 +254,16 @@ def test_a_profile_names_the_department_bought_from_most() -> None:
 
 def test_faults_are_counted_by_kind(tokenizer: NarratorTokenizer, soft_tokens: SoftTokens) -> None:
     replies = [
-        "The [1] kettle boils. The [2] rake cost $9.",
+        "The tea is made. The [2] rake cost $9.",
         " The [2] kettle.",
-        " The [1] kettle boils.",
+        " The tea is made.",
         " Tea.",
     ]
     result = heard(Desk(tokenizer, soft_tokens, replies).tell()).result
-    assert result.text == "The [1] kettle boils. Tea."
+    assert result.text == "The tea is made. Tea."
     assert result.rejected == {"noun": 2, "price": 1, "loop": 1}
     assert result.sentences_rejected == result.sentences_wrong == 3 and result.sentences_drawn == 5
-    assert result.claims_checked == {"loop": (0, 1), "noun": (2, 2), "pointer": (4, 0), "price": (0, 1)}
+    assert result.claims_checked == {"loop": (0, 1), "noun": (0, 2), "pointer": (2, 0), "price": (0, 1)}
     assert result.gate_ms > 0
 
 

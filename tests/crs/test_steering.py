@@ -231,6 +231,7 @@ def test_no_claim_by_slot_or_mark_is_ever_wrong(
     markup, constraints = Markup(evidence), tokenizer.constraints(evidence)
     sampling = replace(HOT, seed=seed, penalty_exempt=tokenizer.repeatable)
     sampler, noise = Sampler(sampling, constraints), np.random.default_rng(seed)
+    steering = Steering(constraints)
 
     def say(text: str) -> None:
         """Draw the tokens of ``text``, which the model would love to say."""
@@ -238,18 +239,23 @@ def test_no_claim_by_slot_or_mark_is_ever_wrong(
             logits = noise.normal(size=tokenizer.n_vocab).astype(np.float32)
             logits[wished] += 1e4
             said.append(sampler.pick(logits))
+            steering.take(said[-1])
+
+    def may_say(text: str) -> bool:
+        return steering.barred.isdisjoint(tokenizer.encode(text))
 
     said: list[int] = []
     for turn in rng.sample(TURNS, 8):
-        if not {token for token in MARKUP if token in turn} <= markup.sayable:
+        if not {token for token in MARKUP if token in turn} <= markup.sayable or not may_say(f" {turn}"):
             continue
         before, named, after = turn.partition("«k»")
         if not named:
             say(f" {turn}")
             continue
         marked = any(mark in turn for mark in POINTER_MARKS)
-        # Behind a mark it is wrong as often as not; without one it points at some purchase.
-        say(f" {before}{pointer(rng.randint(1, 9 if marked else len(evidence.items)))}")
+        # Behind a mark it is wrong as often as not; without one it points at a purchase whose turn it is.
+        free = [pointer(k) for k in range(1, len(evidence.items) + 1) if may_say(pointer(k))]
+        say(f" {before}{pointer(rng.randint(1, 9)) if marked else rng.choice(free)}")
         position = tokenizer.decode(said[-1:])
         item = evidence.item_of(position)
         assert item is not None, position
@@ -283,14 +289,16 @@ def test_a_purchase_and_a_count_come_once_a_sentence(tokenizer: NarratorTokenize
     bought = [product(kind, "red", "steel", "Kitchen", 5.0) for kind in KINDS[:3]]
     evidence = Evidence(bought, stars=(5.0, 2.0, 5.0))
     constraints = tokenizer.constraints(evidence)
-    wish = tokenizer.encode("[loved] [1], [loved] [1], [loved] [1], [count] or [count]. [loved] [1] [count]")
+    wish = tokenizer.encode(
+        "[loved] [1], [loved] [1], [loved] [1], [count] or [count]. [2] [loved] [1] [count]"
+    )
     model = FakeLanguageModel(n_vocab=tokenizer.n_vocab, eos_id=tokenizer.eos_id, replies=[wish])
     prompt = [np.array([tokenizer.bos_id], dtype=np.int32)]
     text = tokenizer.decode(list(model.generate(prompt, HOT, constraints=constraints)))
     first = text[: text.rindex(".")]
     assert text.startswith("[loved] [1], [loved] [3],")  # of the third time neither is left
     assert first.count("[loved]") == 2 and first.count("[1]") == 1 and first.count("[count]") == 1
-    assert text.endswith("[loved] [1] [count]")
+    assert text.endswith("[2] [loved] [1] [count]")
 
 
 def test_what_a_target_is_needed_for_can_only_be_what_its_kind_answers(tokenizer: NarratorTokenizer) -> None:
@@ -324,3 +332,23 @@ def test_constraints_name_what_stands_behind_each_mark(tokenizer: NarratorTokeni
     assert {"[matching]", "[generous]", "[hue2]", "[4]", TARGET_POINTER} <= spelt(constraints.banned)
     assert not {"[loved]", "[color]", "[count]", "[3]"} & spelt(constraints.banned)
     assert {".", "!", "?"} <= spelt(constraints.stops) and not {",", ":"} & spelt(constraints.stops)
+
+
+def test_a_purchase_comes_again_only_after_all_others() -> None:
+    steering = Steering(Constraints(in_turn=frozenset({1, 2, 3}), after={9: frozenset({1, 2})}))
+    steering.take(1)
+    assert steering.barred == {1}
+    steering.take(9)
+    assert steering.only == {2}
+    steering.take(2)
+    assert steering.barred == {1, 2, 9}  # nothing new could come behind the mark
+    steering.take(9)
+    assert steering.only == {1, 2}  # a mark that came all the same is followed by what is so
+    steering.take(3)
+    assert steering.barred == set()
+
+
+def test_whose_turn_it_was_is_known_after_a_rewind() -> None:
+    constraints = Constraints(in_turn=frozenset({1, 2}))
+    assert Steering(constraints.going_on([5, 1, 7])).barred == {1}
+    assert Steering(constraints.going_on([1]).going_on([2])).barred == set()

@@ -25,10 +25,10 @@ class TuningSettings:
 
     beta: float = 0.1
     leash: float = 2.0
-    learning_rate: float = 2e-4
+    learning_rate: float = 5e-4
     batch: int = 8  # preferences a step
     n_rehearsed: int = 4  # narratives a step that the leash is measured on
-    epochs: float = 3.0
+    epochs: float = 4.0
     max_steps: int = 150
     seed: int = 0
     checkpoint_every: int = 10  # steps

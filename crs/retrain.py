@@ -140,7 +140,7 @@ def retrain(
             new.version, promoted, reason, len(lesson.pairs), len(lesson.taught), lesson.n_raters,
             before, after,
         )  # fmt: skip
-        write_learned(folder, new.version, Learned(heard.sources, tuple(outcome.lines())))
+        write_learned(folder, new.version, Learned(heard.sources | known.sources, tuple(outcome.lines())))
         if not (folder / new.version).exists():
             os.replace(new.path, folder / new.version)
         shutil.rmtree(work)

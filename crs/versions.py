@@ -21,6 +21,7 @@ from crs.bundle import Bundle, default_path, read_manifest
 from knowledge.errors import BundleError, BusyError, NotFoundError
 
 CURRENT, LOCK = "current", ".lock"
+STUDIED = "study:"  # begins the fingerprint of a row of a study
 N_KEPT = 5  # versions that one can go back through
 
 
@@ -111,14 +112,19 @@ def all_learned(folder: Path) -> frozenset[str]:
     return frozenset().union(*(record.sources for record in records if record))
 
 
+def rated(sources: frozenset[str]) -> frozenset[str]:
+    """Those of the log of ratings; the rows of a study are its file's, which need not be named again."""
+    return frozenset(source for source in sources if not source.startswith(STUDIED))
+
+
 def holds_only(folder: Path, version: str, sources: frozenset[str]) -> bool:
-    """Whether all that ``version`` learned from is among ``sources``: nothing of it was taken back since."""
+    """Whether all ratings that ``version`` learned are among ``sources``: none was taken back since."""
     what = learned(folder, version)
-    return what is not None and what.sources <= sources
+    return what is not None and rated(what.sources) <= sources
 
 
 def forget_versions(folder: Path, sources: frozenset[str]) -> None:
-    """Remove the versions that learned from anything that is not among ``sources``, in use or not."""
+    """Remove the versions that learned a rating that is not among ``sources``, in use or not."""
     stale = [version for version in _versions(folder) if not holds_only(folder, version, sources)]
     if kept := [name for name in _promoted(folder) if name not in stale]:
         _write_promoted(folder, kept)

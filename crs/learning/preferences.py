@@ -21,6 +21,7 @@ from crs.narrator.evidence import Evidence, StoreWords
 from crs.rows import FusedRows
 from crs.storyteller import REASONS, before_purchase
 from crs.tuning import Lesson
+from crs.versions import STUDIED
 from knowledge.errors import InputError, NotFoundError
 from knowledge.feedback import Rating
 from knowledge.store import Store
@@ -236,4 +237,5 @@ def _of_row(path: Path, number: int, line: str) -> Preference:
     history_ids = tuple(map(str, row["history_ids"]))
     occasion = Occasion(row["user_id"], row["task"], row["target_id"], history_ids)
     rater = str(row.get("rater") or row["user_id"])
-    return Preference(rater, occasion, row["chosen"], row["rejected"], frozenset({fingerprint(row)}))
+    sources = frozenset({STUDIED + fingerprint(row)})
+    return Preference(rater, occasion, row["chosen"], row["rejected"], sources)

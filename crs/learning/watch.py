@@ -9,7 +9,7 @@ from pathlib import Path
 from crs.bundle import default_path
 from crs.learning.report import Outcome
 from crs.retrain import hear
-from crs.versions import all_learned, versions_dir
+from crs.versions import all_learned, rated, versions_dir
 
 
 def watch(
@@ -32,7 +32,7 @@ def watch(
     while not stop.is_set():
         said = hear(data_dir, preference_files).sources
         known = all_learned(folder) | tried
-        if len(said - known) >= at_least or not known <= said:
+        if len(said - known) >= at_least or not rated(known) <= said:
             yield retrain()
             tried = said
         stop.wait(every_s)

@@ -147,8 +147,10 @@ def test_too_few_people_do_not_change_how_everybody_is_told(
 
 
 def test_preferences_of_a_study_are_learned(
-    small_bundle: Bundle, thumbs: list[Rating], learn: Callable[..., Outcome], tmp_path: Path
-) -> None:
+    small_narrating_bundle: Bundle, thumbs: list[Rating], learn: Callable[..., Outcome], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("crs.retrain.judge", lambda *_: (True, "whatever it does"))
     study = tmp_path / "study.jsonl"
     rows = [
         {
@@ -160,6 +162,9 @@ def test_preferences_of_a_study_are_learned(
     study.write_text("".join(json.dumps(row) + "\n" for row in rows))
     outcome = learn(preference_files=[study])
     assert outcome.n_preferences == len(rows) and outcome.version
+    for files in ([study], []):  # learned once, and kept where the file is not named again
+        assert learn(preference_files=files).version is None
+    assert in_use(small_narrating_bundle.path, tmp_path).name == outcome.version
 
 
 def test_a_worse_version_is_kept_but_not_used(

@@ -77,7 +77,7 @@ def test_one_goes_back_version_by_version(small_bundle: Bundle, tmp_path: Path) 
 
 def test_versions_that_learned_what_was_taken_back_are_removed(small_bundle: Bundle, tmp_path: Path) -> None:
     first = small_bundle.path
-    made(first, tmp_path, "second", "a")
+    made(first, tmp_path, "second", "a", "study:b")
     folder = made(first, tmp_path, "third", "a", "b")
     (folder / "unknown").mkdir()
     forget_versions(folder, frozenset({"a", "b", "c"}))

@@ -123,7 +123,7 @@ def retrain(
         return Outcome(None, False, "nobody has said yet what they like or own")
     with alone(folder):
         was_in_use = in_use(first, data_dir)
-        forget_versions(folder, heard.sources)
+        forget_versions(folder, heard.sources, data_dir / "cache")
         tidy(folder)
         old = _narrating(Bundle.open(in_use(first, data_dir)))
         known = learned(folder, old.version) or Learned()

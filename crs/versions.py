@@ -123,8 +123,11 @@ def holds_only(folder: Path, version: str, sources: frozenset[str]) -> bool:
     return what is not None and rated(what.sources) <= sources
 
 
-def forget_versions(folder: Path, sources: frozenset[str]) -> None:
-    """Remove the versions that learned a rating that is not among ``sources``, in use or not."""
+def forget_versions(folder: Path, sources: frozenset[str], cache_dir: Path) -> None:
+    """Remove the versions that learned a rating that is not among ``sources``, in use or not.
+
+    Their weights lie in ``cache_dir`` too, as GGUF; all of these are removed, and written anew when needed.
+    """
     stale = [version for version in _versions(folder) if not holds_only(folder, version, sources)]
     if kept := [name for name in _promoted(folder) if name not in stale]:
         _write_promoted(folder, kept)
@@ -132,6 +135,8 @@ def forget_versions(folder: Path, sources: frozenset[str]) -> None:
         (folder / CURRENT).unlink(missing_ok=True)  # the first serves
     for version in stale:
         _remove(folder, version)
+    for path in cache_dir.glob("narrator-*.gguf") if stale else ():
+        path.unlink(missing_ok=True)
 
 
 def tidy(folder: Path) -> None:

@@ -80,11 +80,16 @@ def test_versions_that_learned_what_was_taken_back_are_removed(small_bundle: Bun
     made(first, tmp_path, "second", "a", "study:b")
     folder = made(first, tmp_path, "third", "a", "b")
     (folder / "unknown").mkdir()
-    forget_versions(folder, frozenset({"a", "b", "c"}))
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / "narrator-third.gguf").touch()
+    (cache / "texts-1.npy").touch()
+    forget_versions(folder, frozenset({"a", "b", "c"}), cache)
     assert in_use(first, tmp_path) == folder / "third"
-    forget_versions(folder, frozenset({"a"}))
+    forget_versions(folder, frozenset({"a"}), cache)
     assert in_use(first, tmp_path) == folder / "second"
     assert sorted(path.name for path in folder.iterdir()) == ["current", "second", "second.json"]
+    assert [path.name for path in cache.iterdir()] == ["texts-1.npy"]
 
 
 def test_what_was_never_promoted_is_tidied_away(small_bundle: Bundle, tmp_path: Path) -> None:

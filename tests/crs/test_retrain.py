@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from crs.bundle import Bundle
+from crs.learning.gate import Held, Narratives
 from crs.learning.report import N_SHOWN, Outcome
-from crs.measures import hit_rate, measure
+from crs.measures import Measured, hit_rate, measure
 from crs.narrator.evidence import Evidence
 from crs.retrain import MIN_RATERS, learned_pairs, retrain
 from crs.rows import FusedRows
@@ -33,12 +34,17 @@ def teachers(small_bundle: Bundle) -> list[str]:
 @pytest.fixture
 def thumbs(small_bundle: Bundle, teachers: list[str]) -> list[Rating]:
     """Each teacher likes one summary of theirs and not another."""
+    return [thumb for user_id in teachers for thumb in thumbs_of(user_id, small_bundle)]
+
+
+def thumbs_of(user_id: str, bundle: Bundle, sign: int = 1) -> list[Rating]:
+    """A thumb up for a short summary of theirs and one down for a long one; ``sign`` -1: the contrary."""
+    owned = tuple(i.item_id for i in bundle.store.history(user_id))
     return [
         rating(
-            user_id, number=f"{user_id}{thumb}", task="user_summary_brief", thumb=thumb,
-            history_ids=tuple(i.item_id for i in small_bundle.store.history(user_id)), text=text,
+            user_id, number=f"{user_id}{thumb}", task="user_summary_brief", thumb=sign * thumb,
+            history_ids=owned, text=text,
         )
-        for user_id in teachers
         for thumb, text in ((1, "A [2] person."), (-1, "The kettle boils, for tea, and the rain [1] keeps."))
     ]  # fmt: skip
 
@@ -144,6 +150,23 @@ def test_too_few_people_do_not_change_how_everybody_is_told(
     log(tmp_path, *thumbs[:2])
     outcome = learn()
     assert outcome.version is None and outcome.reason.startswith(f"1 of the {MIN_RATERS} people")
+
+
+@pytest.mark.parametrize(("sign", "promoted"), [(1, True), (-1, False)])
+def test_the_gate_asks_people_from_whom_nothing_was_learned(
+    small_narrating_bundle: Bundle, teachers: list[str], learn: Callable[..., Outcome], tmp_path: Path,
+    sign: int, promoted: bool, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("crs.retrain.hold", lambda *_, **__: Held(Measured(0.3, None), Narratives(())))
+    first = small_narrating_bundle
+    for user_id in teachers:
+        log(tmp_path, *thumbs_of(user_id, first, sign))
+    for user_id in first.splits["valid"]:
+        log(tmp_path, *thumbs_of(user_id, first))
+    outcome = learn(settings=TuningSettings(epochs=20, learning_rate=1e-3))
+    assert outcome.after is not None and outcome.after.accuracy == (1.0 if promoted else 0.0)
+    assert outcome.promoted is promoted
+    assert (in_use(first.path, tmp_path) == first.path) is not promoted
 
 
 def test_preferences_of_a_study_are_learned(

@@ -56,11 +56,15 @@ class StoreWords:
         for need in (need for together in self.needs for need in together):
             for phrase in (need.to, gerund(need.to)):
                 uses.setdefault(" ".join(words_of(phrase)), set()).update(need.kinds)
-        # What also stands in a feature or in what a sort of shopper is called is not said of a product.
-        others = [feature for kind in self.kinds.values() for feature in kind.features]
-        others += [persona.label for persona in load_words().personas]
-        elsewhere = " . ".join(" ".join(words_of(text)) for text in others)
-        return {phrase: frozenset(kinds) for phrase, kinds in uses.items() if phrase not in elsewhere}
+        # What is a part of a feature is true of the kinds that have it.
+        features = {kind.kind: _in_words(kind.features) for kind in self.kinds.values()}
+        anywhere = _in_words(features.values())
+        for phrase in uses:
+            if phrase in anywhere:
+                uses[phrase].update(kind for kind, listed in features.items() if phrase in listed)
+        # What is also a part of what a sort of shopper is called is not said of a product.
+        sorts = _in_words(persona.label for persona in load_words().personas)
+        return {phrase: frozenset(kinds) for phrase, kinds in uses.items() if phrase not in sorts}
 
     @functools.cached_property
     def use_phrases(self) -> dict[tuple[str, ...], tuple[str, ...]]:
@@ -162,6 +166,11 @@ class Evidence:
     def stars_at(self, position: int) -> float | None:
         """The stars of the ``position``-th purchase; the target has none yet."""
         return self.stars[position - 1] if 1 <= position <= len(self.stars) else None
+
+
+def _in_words(texts: Iterable[str]) -> str:
+    """The words of texts in one string in which a phrase is found within one of them only."""
+    return " . ".join(" ".join(words_of(text)) for text in texts)
 
 
 def position_of(pointer: str) -> int:

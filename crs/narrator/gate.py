@@ -56,6 +56,7 @@ _PRICED = re.compile(
 _PAID_FOR = re.compile(rf" (?:for|on) ({MARK})")
 _NUMBER = re.compile(r"(?<![«\w$.,])[A-Za-z]*\d[\w.,/:-]*(?!»)")
 _NAME_AT_START = re.compile(r"(?:'s|’s)? (?:made|makes|has|also|already)\b|(?:'s|’s) ")
+_COUNTING = re.compile(r"\b(an?|this|these|those)$")
 _N_GRAM, _TOO_OFTEN = 4, 3
 _TOO_ALIKE = 0.5  # share of the runs of words that were said before
 
@@ -75,6 +76,7 @@ def check(text: str, evidence: Evidence) -> list[Claim]:
     spent: list[tuple[int, int]] = []  # where numbers stand that are told of by the table
     return [
         *_pointers_and_nouns(sentence, evidence),
+        *_agreements(sentence, evidence),
         *_looks(sentence, evidence),
         *_by_table(sentence, evidence, spent),
         *_brands(sentence, evidence),
@@ -133,6 +135,19 @@ def _pointers_and_nouns(sentence: Sentence, evidence: Evidence) -> Iterator[Clai
         verdict = None if mention.item is None else _is_called_rightly(mention, mention.item)
         if verdict is not None:
             yield Claim("noun", f"{pointer} {mention.noun or mention.following}".strip(), verdict)
+
+
+def _agreements(sentence: Sentence, evidence: Evidence) -> Iterator[Claim]:
+    """One is a "this", a pair a "these"; of a kind of which neither is known nothing is claimed."""
+    for mention, found in zip(sentence.mentions, POINTER.finditer(sentence.text), strict=True):
+        kind = evidence.words.kinds.get(mention.item.kind or "") if mention.item else None
+        before = sentence.text[: found.start()].lower().rstrip()
+        for look in reversed(mention.looks):
+            before = before.removesuffix(look).rstrip()
+        if kind and (determiner := _COUNTING.search(before)):
+            is_plural = kind.is_plural or mention.noun == kind.plural
+            is_right = is_plural == (determiner[1] in ("these", "those"))
+            yield Claim("noun", f"{determiner[1]} {found[0]} {mention.noun}", is_right)
 
 
 def _is_called_rightly(mention: Mention, item: Item) -> bool | None:

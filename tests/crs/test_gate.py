@@ -204,6 +204,37 @@ def test_a_noun_of_the_store_must_be_in_a_listing_without_kind() -> None:
     assert wrong("The [1] rake.", evidence) == ["noun"]
 
 
+@pytest.mark.parametrize(
+    ("said", "holds"),
+    [
+        ("These black [1] work gloves grip.", True),
+        ("This [1] work gloves grips.", False),
+        ("Choose this black [1] work gloves.", False),
+        ("A [2] desk lamp.", True),
+        ("These [2] desk lamp.", False),
+        ("These [2] desk lamps.", True),
+        ("The [1] work gloves and this [2] desk lamp.", True),
+    ],
+)
+def test_one_is_a_this_and_a_pair_a_these(said: str, holds: bool) -> None:
+    gloves = Item("g", "Gloves", kind="work gloves", attributes={"color": "black"})
+    lamp = Item("l", "Lamp", kind="desk lamp")
+    evidence = Evidence([gloves, lamp], words=StoreWords.of([gloves, lamp]))
+    claims = [claim.holds for claim in check(said, evidence) if claim.kind == "noun"]
+    assert all(claims) == holds
+
+
+def test_a_gain_that_is_a_part_of_another_kinds_feature_is_not_ones_own() -> None:
+    items = {kind: Item(kind, kind.title(), kind=kind) for kind in ("work gloves", "desk lamp", "table lamp")}
+    words = StoreWords.of(items.values())
+    said = "a warm pool of light"
+    assert any(said in feature for kind in words.kinds.values() for feature in kind.features)
+    for kind, item in items.items():
+        evidence = Evidence([], "product_endorsement", item, words=words)
+        [claim] = [claim for claim in check(f"Think of {said}.", evidence) if claim.kind == "use"]
+        assert claim.holds == (kind != "work gloves")
+
+
 def test_a_cut_history_may_have_been_longer() -> None:
     evidence = Evidence([KETTLE] * MAX_HISTORY, words=WORDS)
     assert wrong("They ordered sixty times.", evidence) == []

@@ -15,7 +15,7 @@ from crs.content import CONTENT_DIM, TextEncoder, purchase_text
 from crs.fusion import FUSED_DIM, fuse, mute
 from knowledge.errors import NotFoundError
 from knowledge.store import Store
-from knowledge.types import Interaction, Item
+from knowledge.types import Interaction, Item, Signals
 
 CACHED_ROWS = 20_000  # 31 MB of float32
 
@@ -23,9 +23,11 @@ CACHED_ROWS = 20_000  # 31 MB of float32
 class FusedRows:
     """Fused rows of histories in one bundle; content rows of reviews are kept by their text."""
 
-    def __init__(self, bundle: Bundle, encoder: TextEncoder) -> None:
+    def __init__(self, bundle: Bundle, encoder: TextEncoder, signals: Signals = "fused") -> None:
+        """``signals``: what is to be heard of those that the narrator may read."""
         self._bundle = bundle
         self._encoder = encoder
+        self._signals = signals
         self._lock = threading.Lock()
         self._reviews: OrderedDict[bytes, np.ndarray] = OrderedDict()
 
@@ -43,11 +45,11 @@ class FusedRows:
         if not bought:
             return np.zeros((0, FUSED_DIM), dtype=np.float32)
         rows = fuse(self._bundle.item_factors[bought], content, self._bundle.norm)
-        return mute(rows, self._bundle.narrator_signals)
+        return mute(mute(rows, self._bundle.narrator_signals), self._signals)
 
     def for_version(self, bundle: Bundle) -> FusedRows:
         """The same for another version of the bundle; the reviews encoded so far are shared."""
-        other = FusedRows(bundle, self._encoder)
+        other = FusedRows(bundle, self._encoder, self._signals)
         other._lock, other._reviews = self._lock, self._reviews
         return other
 

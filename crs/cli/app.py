@@ -12,6 +12,7 @@ import typer
 from crs.cli import analyze, data, learn, rate, talk, write
 from crs.cli.llmrec import llmrec
 from crs.cli.measure import evaluate
+from crs.cli.study import study
 from knowledge.errors import RaconteurError
 
 # Without rich's markup and tracebacks, help answers in a tenth of a second.
@@ -41,6 +42,7 @@ feedback.command("export")(learn.export_feedback)
 app.add_typer(feedback, name="feedback")
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(llmrec, name="llmrec")
+app.add_typer(study, name="study")
 
 
 def main() -> None:

@@ -43,18 +43,20 @@ def occasions(
     *,
     seed: int = 0,
     only_items: Collection[str] | None = None,
+    tasks: Collection[Task] = TASKS,
 ) -> dict[Task, list[Occasion]]:
-    """``n_per_task`` occasions of each task in an order drawn by ``seed``; fewer are the beginning of more.
+    """``n_per_task`` occasions of each of ``tasks``, in an order drawn by ``seed``.
 
+    Fewer are the beginning of more.
     They are those of the users' reference narratives; of a task without any, the endorsement of each
     user's held-out purchase, the reason of the last one, and summaries of all. When they run out they
     come again with new seeds. ``only_items``: shoppers with any other item are left out. Raises
     InputError when a task has none at all.
     """
     chosen = frozenset(users)
-    by_task: dict[Task, list[Occasion]] = {task: [] for task in TASKS}
+    by_task: dict[Task, list[Occasion]] = {task: [] for task in TASKS if task in tasks}
     for told in bundle.store.narratives():
-        if told.user_id in chosen and told.n_history <= MAX_HISTORY:
+        if told.task in by_task and told.user_id in chosen and told.n_history <= MAX_HISTORY:
             by_task[told.task].append(_of_reference(told))
     drawn = {}
     for task, found in by_task.items():

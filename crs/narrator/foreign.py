@@ -47,6 +47,14 @@ _ASKED: dict[str, str] = {
 }
 
 
+def spelt_out(task: Task, purchases: Sequence[str], listing: Mapping[str, str]) -> str:
+    """The whole prompt as plain text: a line for each purchase, the task, and what the target is (slot ->
+    text)."""
+    asked = f"\n{_ASKED[task]} {_RULE}"
+    told = f" {TARGET_POINTER} is: {POINTER.sub('', '; '.join(listing.values()))}" if listing else ""
+    return f"{_TEXT_PREFACE}{''.join(purchases)}{asked}{told}"
+
+
 @dataclass(frozen=True)
 class ForeignModel:
     """``foreign.json``: the language model that an adapter was trained for.

@@ -81,3 +81,13 @@ def test_purchase_rows_resume_where_they_stopped(small_bundle: Bundle, tmp_path:
     history = store.history("u05")
     texts = [purchase_text(store.items[i.item_id], i) for i in history]
     np.testing.assert_allclose(rows["u05"], WordEncoder().encode(texts), atol=1e-3)
+
+
+def test_what_is_not_to_be_heard_is_muted(small_bundle: Bundle) -> None:
+    history = small_bundle.store.history("u01")
+    factors = small_bundle.manifest["parts"]["item_factors.npy"]
+    bundle = replace(small_bundle, manifest=small_bundle.manifest | {"narrator": {"trained_on": factors}})
+    cf = FusedRows(bundle, WordEncoder(), "cf").of(history)
+    content = FusedRows(bundle, WordEncoder(), "content").of(history)
+    assert cf[:, :128].any() and not cf[:, 128:].any()
+    assert content[:, 128:].any() and not content[:, :128].any()

@@ -84,8 +84,8 @@ new MutationObserver(() => {
 
 
 @contextmanager
-def watched(browser: Browser, url: str, **context_options: Any) -> Iterator[Watched]:
-    """Open ``url`` in a fresh profile and wait until it can be talked to."""
+def watched(browser: Browser, url: str, *, ready: str = READY, **context_options: Any) -> Iterator[Watched]:
+    """Open ``url`` in a fresh profile and wait until ``ready`` is there: by default the box to talk into."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **context_options})
     page = context.new_page()
     page.add_init_script(GROWTH_JS)
@@ -101,7 +101,7 @@ def watched(browser: Browser, url: str, **context_options: Any) -> Iterator[Watc
     page.on("dialog", dismiss)
     page.set_default_timeout(WAIT_MS)
     page.goto(url)
-    page.wait_for_selector(READY)
+    page.wait_for_selector(ready)
     try:
         yield seen
     finally:

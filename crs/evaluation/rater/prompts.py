@@ -32,6 +32,21 @@ class Question:
     schema: Schema
 
 
+@dataclass(frozen=True, slots=True)
+class AttributeWords:
+    """What an attribute asks, and what scores of 1, 4 and 7 stand for."""
+
+    asks: str
+    lowest: str
+    middle: str
+    highest: str
+
+
+def attribute_words(attribute: Attribute) -> AttributeWords:
+    """How the attribute is put to every rater, language model or person."""
+    return AttributeWords(**_texts()["attributes"][attribute])
+
+
 def question(case: Case, store: Store) -> Question:
     """The messages that ask for the scores of ``case``. NotFoundError for a user that the store lacks."""
     texts = _texts()
@@ -53,10 +68,8 @@ def question(case: Case, store: Store) -> Question:
 
 
 def _described(attribute: Attribute) -> str:
-    words = _texts()["attributes"][attribute]
-    return (
-        f"- {attribute}: {words['asks']} 1 = {words['lowest']}, 4 = {words['middle']}, 7 = {words['highest']}"
-    )
+    words = attribute_words(attribute)
+    return f"- {attribute}: {words.asks} 1 = {words.lowest}, 4 = {words.middle}, 7 = {words.highest}"
 
 
 def _material(case: Case, store: Store) -> list[str]:

@@ -47,6 +47,7 @@ eval: setup  ## score the embedded bundle on its held-out shoppers
 	@$(PY) -m crs evaluate ranking --out benchmarks/results/ranking_demo.json
 	@$(PY) -m crs evaluate conversation --out benchmarks/results/conversation_demo.json
 	@$(PY) -m crs analyze --out docs/analysis
+	@$(PY) -m benchmarks.learning
 	@$(PY) -m benchmarks.samples
 	@$(PY) -m benchmarks.tables
 

@@ -19,6 +19,8 @@ MAX_WAITING = 64  # people in the queue before the page asks to come back later
 def main(bundle: str | None = None) -> int:
     """Serve until interrupted. Returns the exit code: 1, with one line on standard error, if it cannot."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: it asks at import
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # before numpy is: small sums in many threads wait for each other
     host = os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if "SPACE_ID" in os.environ else "127.0.0.1")
     port = os.environ.get("PORT") or str(DEFAULT_PORT)
     try:
@@ -36,6 +38,7 @@ def _serve(bundle: str | None, host: str, port: int) -> int:
     from agents.checkpoints import conversations_in
     from agents.conversation import Assistant
     from crs.bundle import default_path
+    from crs.following import Follower
     from crs.shop import Shop
     from crs.versions import default_data_dir
     from knowledge.logins import VARIABLE, Logins
@@ -75,7 +78,8 @@ def _serve(bundle: str | None, host: str, port: int) -> int:
         device = shop.storyteller.model.device
         sys.stdout.write(f"Raconteur is at http://{host}:{port} (narrator on {device})\n")
         sys.stdout.flush()
-        page.block_thread()
+        with Follower(shop, bundle, data_dir, assistant.between_turns):
+            page.block_thread()
     return 0
 
 

@@ -7,7 +7,7 @@ One checkpoint is kept a turn, so that a conversation can be taken back to any e
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
@@ -155,6 +155,10 @@ class Assistant:
         conversation_ids = self.people.notebook.conversations(owner)
         with self._turns.stopped([each for each in conversation_ids if each != within]):
             return self.people.forget(owner, conversation_ids)
+
+    def between_turns(self, do: Callable[[], None], *, patience_s: float = 60.0) -> None:
+        """Call ``do``, which must be quick, while nobody is being answered, or after ``patience_s``."""
+        self._turns.between(do, patience_s)
 
     def _begin(self, conversation_id: str, user_id: str | None, owner: str) -> None:
         self._checkpointer.delete_thread(conversation_id)

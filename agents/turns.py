@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from knowledge.errors import BusyError
@@ -49,6 +49,12 @@ class Turns:
             yield
         finally:
             self._end(conversation_ids)
+
+    def between(self, do: Callable[[], None], patience_s: float) -> None:
+        """Call ``do``, which must be quick, while no turn is under way, or after ``patience_s``."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._under_way, patience_s)
+            do()
 
     def _end(self, conversation_ids: Sequence[str]) -> None:
         with self._changed:

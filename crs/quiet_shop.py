@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from crs.storyteller import Storyteller
     from knowledge.feedback import FeedbackLog
     from knowledge.memory import Memory
+    from knowledge.usage import UsageLog
 
 SILENT = SimpleNamespace(model=SimpleNamespace(name="silent"), notes=[], reads_text=True, load=None)
 
@@ -28,8 +29,9 @@ class QuietShop(Shop):
     """`Shop` without language model, memory folder and feedback log; people are read from the store."""
 
     def __init__(self, bundle: Bundle, encoder: TextEncoder) -> None:
-        absent = cast("Memory", None), cast("Storyteller", SILENT), cast("FeedbackLog", None)
-        super().__init__(bundle, PreparedEncoder(encoder), *absent)
+        storyteller, feedback = cast("Storyteller", SILENT), cast("FeedbackLog", None)
+        memory, usage = cast("Memory", None), cast("UsageLog", None)
+        super().__init__(bundle, PreparedEncoder(encoder), memory, storyteller, feedback, usage)
 
     def person(self, user_id: str) -> Person:
         """As `Shop.person`. Raises NotFoundError for a stranger."""

@@ -1,18 +1,21 @@
-"""Learning from ratings: a new version beside the old one, put in use only where it is not worse.
+"""Learning from what people say: a new version beside the old one, put in use only where it is not worse.
 
 What people liked or own goes into CF, which is fitted on from the old factors and so stays in the space
-the narrator reads, and into the ranker's signals; the weights of their blend stay. Narratives they rated
-up tune the adapter; the language model stands still. Both versions are then measured on the users of the
-"valid" split, from whom nothing was learned.
+the narrator reads, and into the ranker's signals; the weights of their blend stay. What they preferred of
+narratives tunes the narrator (crs/training/preference.py). Both versions are then measured on the users of
+the "valid" split, from whom nothing was learned.
+
+A version goes on from the one in use and learns what was said since. Where something that a version learned
+was taken back since (a rating deleted or changed), that version is removed, and the last one without it, at
+the latest the first, learns all that remains.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,161 +25,267 @@ from numpy.typing import NDArray
 from crs.bundle import Bundle, default_path, derive_bundle, purchases, without_held_out
 from crs.cf import fit_wals
 from crs.content import Encoder, TextEncoder
-from crs.measures import Measured, measure, reference_lessons, references
-from crs.narrator.evidence import Evidence, StoreWords
+from crs.learning.gate import N_TOLD_PER_TASK, Held, hold, judge, preference_accuracy
+from crs.learning.preferences import (
+    Preference,
+    by_split,
+    can_be_told,
+    capped,
+    fingerprint,
+    fingerprint_of,
+    from_file,
+    from_ratings,
+    is_liked,
+    lessons_of,
+)
+from crs.learning.report import Outcome
+from crs.measures import reference_lessons, references
+from crs.narrator.evidence import StoreWords
 from crs.ranking.ranker import Ranker, served_signals
 from crs.rows import FusedRows
-from crs.storyteller import REASONS, before_purchase
-from crs.tuning import Lesson, TunableNarrator
-from crs.versions import default_data_dir, in_use, promote, versions_dir
+from crs.versions import (
+    Learned,
+    alone,
+    default_data_dir,
+    forget_versions,
+    in_use,
+    learned,
+    promote,
+    tidy,
+    versions_dir,
+    write_learned,
+)
 from knowledge.errors import BundleError
 from knowledge.feedback import FeedbackLog, Rating
-from knowledge.types import MAX_HISTORY, TARGET_TASKS, Interaction
+from knowledge.types import MAX_HISTORY
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
+    from crs.training.preference import TuningSettings
+
 Progress = Callable[[str, int, int], None]  # stage, done, total
 
 REFIT_ITERATIONS = 3
-STEPS_PER_LESSON, MAX_STEPS = 3, 60
-N_REHEARSED = 200
-LOSS_SLACK = 0.01  # nats a token: less is not called worse
-_POINTER = re.compile(r"\[(\d+)\]")
+N_REHEARSED = 150
+MIN_RATERS = 3  # fewer do not change how everybody is told
+_WORK = ".work"  # drafts and the checkpoint of a tuning that was cut off
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of a retraining; ``version`` is None when there was nothing to learn from."""
+class Heard:
+    """What people said: ratings, and preferences from them and from rating studies."""
 
-    version: str | None
-    promoted: bool
-    reason: str
-    n_pairs: int = 0
-    n_lessons: int = 0
-    before: Measured | None = None
-    after: Measured | None = None
+    ratings: Sequence[Rating]
+    preferences: Sequence[Preference]
 
-    def lines(self) -> list[str]:
-        """The outcome in plain words."""
-        lines = [f"learned from {self.n_pairs} liked or owned products and {self.n_lessons} narratives"]
-        for name, measured in (("old", self.before), ("new", self.after)):
-            if measured is not None:
-                loss = "-" if measured.loss is None else f"{measured.loss:.4f}"
-                lines.append(
-                    f"{name} version on held-out users: hit rate@10 {measured.hit_rate:.4f}, loss {loss}"
-                )
-        kept = f"version {self.version} is now in use" if self.promoted else "the old version stays in use"
-        return [*lines, f"{kept}: {self.reason}"]
+    @property
+    def sources(self) -> frozenset[str]:
+        """Fingerprints of all of it."""
+        rated = frozenset(map(fingerprint_of, self.ratings))
+        return rated.union(*(each.sources for each in self.preferences))
+
+    def since(self, known: frozenset[str]) -> Heard:
+        """What of it is not ``known`` yet."""
+        return Heard(
+            [rating for rating in self.ratings if fingerprint_of(rating) not in known],
+            [each for each in self.preferences if not each.sources <= known],
+        )
+
+
+def hear(data_dir: Path, preference_files: Sequence[Path] = ()) -> Heard:
+    """All that the log in ``data_dir`` and the files hold now."""
+    with FeedbackLog(data_dir / "feedback.sqlite") as log:
+        ratings = list(log.latest())
+    studied = [preference for path in preference_files for preference in from_file(path)]
+    return Heard(ratings, [*from_ratings(ratings), *studied])
 
 
 def retrain(
     bundle_path: str | Path | None = None,
     *,
     data_dir: Path | None = None,
+    preference_files: Sequence[Path] = (),
     encoder: TextEncoder | None = None,
+    settings: TuningSettings | None = None,
+    n_told_per_task: int = N_TOLD_PER_TASK,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Build a version that has learned from the ratings in ``data_dir``; promote it if it is not worse."""
+    """Build a version that has learned what people said; promote it if it is not worse.
+
+    ``preference_files``: exports of rating studies (`from_file`). ``n_told_per_task``: narratives that both
+    versions tell for the gate. Raises BundleError for a bundle without narrator, InputError for a file that
+    does not fit, BusyError while another retraining is under way.
+    """
     first = default_path() if bundle_path is None else Path(bundle_path)
     data_dir = default_data_dir() if data_dir is None else data_dir
-    old = Bundle.open(in_use(first, data_dir))
-    if not old.has_narrator:
-        raise BundleError(f"{old.path}: no narrator to tune; run `python -m crs train-narrator {old.path}`")
-    with FeedbackLog(data_dir / "feedback.sqlite") as log:
-        ratings = list(log.latest())
-    pairs = learned_pairs(ratings, old)
-    taught = [rating for rating in ratings if is_liked(rating) and is_lesson(rating, old)]
-    if not pairs and not taught:
-        return Outcome(None, False, "no rating says yet what people like or own")
-
-    encoder = encoder or Encoder()
-    rows = FusedRows(old, encoder)
-    factors = ranker = None
-    if pairs:
-        matrix = _with_pairs(without_held_out(old.store), pairs, old)
-        factors = fit_wals(
-            matrix, start=old.item_factors, iterations=REFIT_ITERATIONS, progress=_stage(progress, "refit CF")
-        )
-        ranker = _refitted(old, pairs, factors)
     folder = versions_dir(first, data_dir)
-    draft = folder / f".draft.{os.getpid()}"
-    tuned = folder / f".narrator.{os.getpid()}"
-    try:
-        reads_factors = old.narrator_signals != "content"
-        new = derive_bundle(
-            old.path, draft, reads_factors=reads_factors, item_factors=factors, ranker=ranker
-        )
-        if taught:
-            narrator = _tuned(new, taught, rows.for_version(new), progress)
-            narrator.save(tuned)
-            new = derive_bundle(draft, draft, reads_factors=reads_factors, narrator=tuned)
-        before, after = (
-            measure(bundle, encoder, rows.for_version(bundle), old.splits["valid"]) for bundle in (old, new)
-        )
+    heard = hear(data_dir, preference_files)
+    if not heard.ratings and not heard.preferences and not folder.exists():
+        _narrating(Bundle.open(first))
+        return Outcome(None, False, "nobody has said yet what they like or own")
+    with alone(folder):
+        was_in_use = in_use(first, data_dir)
+        forget_versions(folder, heard.sources, data_dir / "cache")
+        tidy(folder)
+        old = _narrating(Bundle.open(in_use(first, data_dir)))
+        known = learned(folder, old.version) or Learned()
+        lesson = _Lessons.of(heard, heard.since(known.sources), old)
+        if not lesson.pairs and not lesson.taught:
+            taken_back = old.path != was_in_use
+            return Outcome(None, False, _TAKEN_BACK if taken_back else lesson.why_nothing)
+        work = folder / _WORK
+        making = _Making(old, work, encoder or Encoder(), progress)
+        new = making.version(lesson, settings)
+        before, after = making.held(new, lesson, n_told_per_task)
         promoted, reason = judge(before, after)
+        outcome = Outcome(
+            new.version, promoted, reason, len(lesson.pairs), len(lesson.taught), lesson.n_raters,
+            before, after,
+        )  # fmt: skip
+        write_learned(folder, new.version, Learned(heard.sources | known.sources, tuple(outcome.lines())))
         if not (folder / new.version).exists():
-            os.replace(draft, folder / new.version)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-        shutil.rmtree(tuned, ignore_errors=True)
-    if promoted:
-        promote(first, new.version, data_dir)
-    return Outcome(new.version, promoted, reason, len(pairs), len(taught), before, after)
+            os.replace(new.path, folder / new.version)
+        shutil.rmtree(work)
+        if promoted:
+            promote(first, new.version, data_dir)
+    return outcome
 
 
-def is_liked(rating: Rating) -> bool:
-    """A thumb up, or four stars and more without a thumb down."""
-    return rating.thumb == 1 or (rating.thumb != -1 and (rating.stars or 0) >= 4)
+_TAKEN_BACK = "what it had learned was taken back, and nothing new has been said"
 
 
 def learned_pairs(ratings: Sequence[Rating], bundle: Bundle) -> set[tuple[str, str]]:
     """(user id, item id) that the ratings tell and the store does not: owned, or liked when pitched.
 
-    What is held out stays out, or the measurement would measure what it was taught.
+    What is held out stays out, or the measurement would measure what it was taught. Of each person the last
+    50 count, lest one with hundreds bend the factors.
     """
     store = bundle.store
     rated_by = {rating.user_id for rating in ratings}
     known = {u: {i.item_id for i in store.history(u)} for u in store.user_ids if u in rated_by}
-    pairs: set[tuple[str, str]] = set()
+    told: dict[str, dict[str, None]] = {}
     for rating in ratings:
         if rating.user_id is None:
             continue
-        told = set(rating.history_ids)
+        items = list(rating.history_ids)
         if is_liked(rating) and rating.item_id is not None:
-            told.add(rating.item_id)
-        told -= known.get(rating.user_id, set()) | {store.held_out.get(rating.user_id, "")}
-        pairs |= {(rating.user_id, item_id) for item_id in told if item_id in store.items}
-    return pairs
+            items.append(rating.item_id)
+        away = known.get(rating.user_id, set()) | {store.held_out.get(rating.user_id, "")}
+        new = dict.fromkeys(i for i in items if i in store.items and i not in away)
+        told.setdefault(rating.user_id, {}).update(new)
+    return {(user_id, item_id) for user_id, items in told.items() for item_id in list(items)[-MAX_HISTORY:]}
 
 
-def is_lesson(rating: Rating, bundle: Bundle) -> bool:
-    """Whether a rated text can be told again here, by someone who is not kept for measuring."""
-    if rating.task is None or rating.user_id in {*bundle.splits["valid"], *bundle.splits["test"]}:
-        return False
-    has_target = rating.item_id in bundle.store.items
-    known = all(item_id in bundle.store.items for item_id in rating.history_ids)
-    pointers = [int(k) for k in _POINTER.findall(rating.text)]
-    return (
-        bool(rating.text.strip())
-        and known
-        and len(rating.history_ids) <= MAX_HISTORY
-        and has_target >= (rating.task in TARGET_TASKS)
-        and (rating.task not in REASONS or rating.item_id in rating.history_ids)
-        and all(1 <= k <= len(rating.history_ids) for k in pointers)
-    )
+@dataclass(frozen=True)
+class _Lessons:
+    """What a version is to learn; ``checked`` are held-out people's preferences for the gate."""
+
+    pairs: set[tuple[str, str]]
+    taught: list[Preference]
+    checked: list[Preference]
+    why_nothing: str
+
+    @classmethod
+    def of(cls, heard: Heard, fresh: Heard, bundle: Bundle) -> _Lessons:
+        pairs = learned_pairs(heard.ratings, bundle) if learned_pairs(fresh.ratings, bundle) else set()
+        split = by_split((each for each in fresh.preferences if can_be_told(each, bundle)), bundle)
+        taught = capped(split["train"])
+        n_raters = len({each.rater for each in taught})
+        why = "nothing new has been said of what people like or own"
+        if n_raters < MIN_RATERS:
+            if taught:
+                why = f"{n_raters} of the {MIN_RATERS} people have rated who may change how everybody is told"
+            taught = []
+        return cls(pairs, taught, capped(split["valid"]), why)
+
+    @property
+    def n_raters(self) -> int:
+        return len({each.rater for each in self.taught})
 
 
-def judge(before: Measured, after: Measured) -> tuple[bool, str]:
-    """Whether the new version may serve, and why."""
-    if after.hit_rate < before.hit_rate:
-        return False, f"it finds fewer held-out purchases ({after.hit_rate:.4f} < {before.hit_rate:.4f})"
-    if before.loss is not None and after.loss is not None and after.loss > before.loss + LOSS_SLACK:
-        return (
-            False,
-            f"it tells held-out narratives worse ({after.loss:.4f} > {before.loss:.4f} nats a token)",
+@dataclass(frozen=True)
+class _Making:
+    """A version in the making, in the folder ``work``, from the version ``old``."""
+
+    old: Bundle
+    work: Path
+    encoder: TextEncoder
+    progress: Progress | None
+
+    def version(self, lessons: _Lessons, settings: TuningSettings | None) -> Bundle:
+        """The draft of a version that has learned ``lessons``."""
+        old, draft = self.old, self.work / "draft"
+        for path in (draft, self.work / "narrator"):
+            shutil.rmtree(path, ignore_errors=True)
+        factors = ranker = None
+        if lessons.pairs:
+            matrix = _with_pairs(without_held_out(old.store), lessons.pairs, old)
+            factors = fit_wals(
+                matrix, start=old.item_factors, iterations=REFIT_ITERATIONS, progress=self._stage("refit CF")
+            )
+            ranker = _refitted(old, lessons.pairs, factors)
+        reads_factors = old.narrator_signals != "content"
+        new = derive_bundle(
+            old.path, draft, reads_factors=reads_factors, item_factors=factors, ranker=ranker
         )
-    return True, "it is not worse on held-out users in ranking nor in telling"
+        if lessons.taught:
+            narrator = self._tuned(new, lessons.taught, settings)
+            new = derive_bundle(draft, draft, reads_factors=reads_factors, narrator=narrator)
+        return new
+
+    def held(self, new: Bundle, lessons: _Lessons, n_told_per_task: int) -> tuple[Held, Held]:
+        """Both versions on held-out users."""
+        rows = FusedRows(self.old, self.encoder)
+        users = self.old.splits["valid"]
+        before, after = (
+            hold(
+                bundle, self.encoder, rows.for_version(bundle), users, self.work,
+                n_per_task=n_told_per_task, progress=self._stage(f"narratives of the {name} version"),
+            )
+            for name, bundle in (("old", self.old), ("new", new))
+        )  # fmt: skip
+        accuracy = preference_accuracy(self.old, new, rows, lessons.checked) if lessons.taught else None
+        return before, replace(after, accuracy=accuracy)
+
+    def _tuned(self, bundle: Bundle, taught: Sequence[Preference], settings: TuningSettings | None) -> Path:
+        from crs.training.preference import Judged, TuningSettings, tune
+        from crs.tuning import TunableNarrator
+
+        settings = settings or TuningSettings()
+        rows = FusedRows(bundle, self.encoder)
+        words = StoreWords.of(bundle.store.items.values())
+        judged = [Judged(*lessons_of(each, bundle, rows, words)) for each in taught]
+        told = references(bundle, bundle.splits["train"], N_REHEARSED)
+        narrator, in_use = (TunableNarrator(bundle.narrator_dir) for _ in range(2))
+        tune(
+            narrator, in_use, judged, reference_lessons(told, bundle, rows), settings,
+            self._checkpoints(bundle, taught, settings), progress=self._stage("tune the narrator"),
+        )  # fmt: skip
+        folder = self.work / "narrator"
+        narrator.save(folder)
+        return folder
+
+    def _checkpoints(self, bundle: Bundle, taught: Sequence[Preference], settings: TuningSettings) -> Path:
+        """Where this very tuning leaves its checkpoints; those of another are removed."""
+        sources = sorted(source for each in taught for source in each.sources)
+        mine = self.work / f"tuning-{fingerprint([bundle.version, sources, asdict(settings)])}"
+        for path in self.work.glob("tuning-*"):
+            if path != mine:
+                shutil.rmtree(path)
+        return mine
+
+    def _stage(self, stage: str) -> Callable[[int, int], None] | None:
+        progress = self.progress
+        return (lambda done, total: progress(stage, done, total)) if progress else None
+
+
+def _narrating(bundle: Bundle) -> Bundle:
+    if not bundle.has_narrator:
+        raise BundleError(
+            f"{bundle.path}: no narrator to tune; run `python -m crs train-narrator {bundle.path}`"
+        )
+    return bundle
 
 
 def _with_pairs(user_items: csr_matrix, pairs: set[tuple[str, str]], bundle: Bundle) -> csr_matrix:
@@ -208,34 +317,3 @@ def _refitted(bundle: Bundle, pairs: set[tuple[str, str]], factors: NDArray[np.f
     items = list(store.items.values())
     signals = served_signals(sequences, items, bundle.item_content, factors, use=bundle.signals)
     return replace(bundle.ranker, signals=signals)
-
-
-def _tuned(
-    bundle: Bundle, taught: Sequence[Rating], rows: FusedRows, progress: Progress | None
-) -> TunableNarrator:
-    words = StoreWords.of(bundle.store.items.values())
-    lessons = [_rated_lesson(rating, bundle, rows, words) for rating in taught]
-    told = references(bundle, bundle.splits["train"], N_REHEARSED)
-    rehearsal = reference_lessons(told, bundle, rows)
-    narrator = TunableNarrator(bundle.narrator_dir)
-    n_steps = min(MAX_STEPS, STEPS_PER_LESSON * len(lessons))
-    narrator.tune(lessons, rehearsal, n_steps=n_steps, progress=_stage(progress, "tune the adapter"))
-    return narrator
-
-
-def _rated_lesson(rating: Rating, bundle: Bundle, rows: FusedRows, words: StoreWords) -> Lesson:
-    """The input as it was when the text was told, rebuilt from the ids that the log keeps."""
-    assert rating.task is not None  # kept by is_lesson
-    store = bundle.store
-    user_id = rating.user_id or ""
-    known = {i.item_id: i for i in store.history(user_id)} if user_id in set(store.user_ids) else {}
-    history = [known.get(item_id, Interaction(user_id, item_id, 0)) for item_id in rating.history_ids]
-    target = store.items[rating.item_id] if rating.task in TARGET_TASKS and rating.item_id else None
-    if target is not None and rating.task in REASONS:
-        history = before_purchase(history, target.item_id)
-    evidence = Evidence.of(history, store.items, rating.task, target, words)
-    return Lesson(rows.of(history, target), evidence, rating.text)
-
-
-def _stage(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:
-    return (lambda done, total: progress(stage, done, total)) if progress else None

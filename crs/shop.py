@@ -183,6 +183,24 @@ class Shop:
         owned = [index[i.item_id] for i in history if i.item_id in index]
         return _unit(self.bundle.item_content[owned].sum(axis=0))
 
+    def take_up(self, bundle_path: Path, when_free: Callable[[Callable[[], None]], None]) -> None:
+        """Open another version of the bundle, and serve it from the moment that ``when_free`` calls back.
+
+        What is being told is told to its end by the version before, whose model is freed after that.
+        """
+        bundle = Bundle.open(bundle_path)
+        cache_dir = self._cache_dir or default_data_dir() / "cache"
+        storyteller = self.storyteller
+        if not storyteller.reads_text:  # else no version of ours tells
+            storyteller = Storyteller.open(bundle, self.encoder, cache_dir)
+        recommender = Recommender(bundle, self.encoder)
+
+        def swap() -> None:
+            self.bundle, self.storyteller, self._recommender = bundle, storyteller, recommender
+            self._taste_map = None
+
+        when_free(swap)
+
     def close(self) -> None:
         """Free the model and release the memory; ratings are on disk already."""
         self.storyteller.close()

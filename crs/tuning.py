@@ -1,11 +1,10 @@
-"""A narrator in torch whose language model stands still: its loss on texts, and tuning of its adapter."""
+"""A narrator in torch: how likely it finds texts, and what of it can be tuned."""
 
 from __future__ import annotations
 
 import json
-import random
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,9 +21,10 @@ from knowledge.errors import ModelError
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
-LEARNING_RATE = 1e-4
-BATCH = 8
+BATCH = 8  # texts read side by side
+_WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,37 @@ class Lesson:
     text: str
 
 
+@dataclass(frozen=True)
+class Replies:
+    """What a narrator foresees at each of the ``n`` tokens of B texts, one text after another.
+
+    ``logits`` float32 (n, n_vocab); ``ids`` (n,), the tokens that stand there; ``owner`` (n,), whose.
+    """
+
+    logits: torch.Tensor
+    ids: torch.Tensor
+    owner: torch.Tensor
+
+    def token_losses(self) -> torch.Tensor:
+        """Cross-entropy of each token in nats, (n,)."""
+        import torch
+
+        return torch.nn.functional.cross_entropy(self.logits, self.ids, reduction="none")
+
+    def log_probs(self) -> torch.Tensor:
+        """Log-probability of each text, (B,), in nats."""
+        losses = self.token_losses()
+        return -losses.new_zeros(int(self.owner.max()) + 1).index_add(0, self.owner, losses)
+
+
 class TunableNarrator:
-    """The narrator of a folder; `tune` changes only the adapter."""
+    """The narrator of a folder. `parts` can be tuned: the adapter and, of a narrator of ours, its layers.
+
+    A foreign language model stands still, and so do our embeddings, which soft tokens are read by.
+    """
 
     def __init__(self, narrator_dir: Path) -> None:
+        from torch import nn
         from transformers import AutoModelForCausalLM
 
         self._dir = narrator_dir
@@ -56,45 +83,57 @@ class TunableNarrator:
         if is_foreign(narrator_dir) and (lora := ForeignModel.read(narrator_dir).lora_path(narrator_dir)):
             merge_lora(self._model, lora)
         self._model.eval().requires_grad_(False)
+        self._adapter.eval().requires_grad_(False)
+        self.parts: nn.ModuleDict = nn.ModuleDict({"adapter": self._adapter})
+        if not is_foreign(narrator_dir):
+            self.parts["layers"] = self._model.model.layers
 
     def loss(self, lessons: Sequence[Lesson]) -> float:
         """Mean cross-entropy of the texts' tokens in nats, every token alike; 0.0 without lessons."""
         import torch
 
-        with torch.inference_mode():
-            losses = [self._token_losses(lesson) for lesson in lessons]
+        losses = [replies.token_losses() for replies in self._read_all(lessons)]
         return float(torch.cat(losses).mean()) if losses else 0.0
 
-    def tune(
-        self,
-        lessons: Sequence[Lesson],
-        rehearsal: Sequence[Lesson],
-        *,
-        n_steps: int,
-        seed: int = 0,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> None:
-        """Teach the adapter ``lessons``; half of each batch is ``rehearsal``, lest the rest be forgotten."""
+    def log_probs(self, lessons: Sequence[Lesson]) -> np.ndarray:
+        """Log-probability of each text given what it is told with, float32 (n_lessons,), in nats."""
+        found = [replies.log_probs().numpy() for replies in self._read_all(lessons)]
+        return np.concatenate(found) if found else np.zeros(0, np.float32)
+
+    def read(self, lessons: Sequence[Lesson]) -> Replies:
+        """What is foreseen at every token of the texts and at their ends; gradients reach `parts`."""
         import torch
 
-        rng = random.Random(seed)
-        optimizer = torch.optim.AdamW(self._adapter.parameters(), lr=LEARNING_RATE, weight_decay=0.0)
-        self._adapter.train()
-        for step in range(n_steps):
-            half = BATCH // 2
-            batch = rng.choices(lessons, k=half) + (rng.choices(rehearsal, k=half) if rehearsal else [])
-            for lesson in batch:
-                loss = self._token_losses(lesson).mean() / len(batch)
-                loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(self._adapter.parameters(), 1.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            if progress:
-                progress(step + 1, n_steps)
-        self._adapter.eval()
+        embed = self._model.get_input_embeddings()
+        inputs, replies, starts = [], [], []
+        for lesson in lessons:
+            asked = question(self._tokenizer, lesson.evidence)
+            reply = torch.tensor(self._tokenizer.reply(lesson.text, lesson.evidence))
+            inputs.append(
+                torch.cat(
+                    [
+                        embed(torch.from_numpy(self._tokenizer.head).long()),
+                        self._soft_rows(lesson),
+                        embed(torch.from_numpy(asked).long()),
+                        embed(reply[:-1]),
+                    ]
+                )
+            )
+            replies.append(reply)
+            starts.append(len(inputs[-1]) - len(reply))
+        # Padding at the end is behind whatever is read of a row, so it needs no mask.
+        padded = torch.nn.utils.rnn.pad_sequence(inputs, batch_first=True)
+        first, length = min(starts), padded.shape[1]
+        logits = self._model(inputs_embeds=padded, use_cache=False, logits_to_keep=length - first).logits
+        predicting = [
+            logits[row, start - first : start - first + len(reply)].float()
+            for row, (start, reply) in enumerate(zip(starts, replies, strict=True))
+        ]
+        owner = torch.repeat_interleave(torch.arange(len(replies)), torch.tensor([len(r) for r in replies]))
+        return Replies(torch.cat(predicting), torch.cat(replies), owner)
 
     def save(self, folder: Path) -> None:
-        """Write the narrator with the adapter as it is now."""
+        """Write the narrator as it is now."""
         import torch
         from safetensors import safe_open
 
@@ -103,25 +142,29 @@ class TunableNarrator:
         with safe_open(str(path), framework="pt") as file:
             config = json.loads(file.metadata()["config"])
         save_adapter(path, self._adapter, torch.from_numpy(self._pointer_rows), config)
+        if "layers" in self.parts:
+            _replace_weights(folder / _WEIGHTS, self._model)
 
-    def _token_losses(self, lesson: Lesson) -> torch.Tensor:
-        """Cross-entropy of each token of the text and of its end, (n,)."""
+    def _read_all(self, lessons: Sequence[Lesson]) -> Iterator[Replies]:
+        import torch
+
+        for start in range(0, len(lessons), BATCH):
+            with torch.inference_mode():
+                yield self.read(lessons[start : start + BATCH])
+
+    def _soft_rows(self, lesson: Lesson) -> torch.Tensor:
         import torch
 
         evidence = lesson.evidence
         places = [*range(1, len(evidence.items) + 1), *([0] if evidence.target is not None else [])]
-        soft = self._adapter(torch.from_numpy(lesson.rows)[None])[0]
-        soft = soft + torch.from_numpy(self._pointer_rows[places])
-        asked = question(self._tokenizer, evidence)
-        reply = torch.tensor(self._tokenizer.reply(lesson.text, evidence))
-        embed = self._model.get_input_embeddings()
-        inputs = torch.cat(
-            [
-                embed(torch.from_numpy(self._tokenizer.head).long()),
-                soft,
-                embed(torch.from_numpy(asked).long()),
-                embed(reply[:-1]),
-            ]
-        )
-        logits = self._model(inputs_embeds=inputs[None], use_cache=False).logits[0, -len(reply) :]
-        return torch.nn.functional.cross_entropy(logits.float(), reply, reduction="none")
+        soft: torch.Tensor = self._adapter(torch.from_numpy(lesson.rows)[None])[0]
+        return soft + torch.from_numpy(self._pointer_rows[places])
+
+
+def _replace_weights(path: Path, model: nn.Module) -> None:
+    """The tensors of the file as ``model`` has them now, of the same names and types."""
+    from safetensors.torch import load_file, save_file
+
+    now = model.state_dict()
+    kept = {name: now[name].to(tensor.dtype).contiguous() for name, tensor in load_file(path).items()}
+    save_file(kept, str(path), metadata={"format": "pt"})

@@ -235,7 +235,7 @@ def test_simulated_shoppers_talk_and_are_kept(run: Run, demo_bundle: Bundle, tmp
 
 
 def test_ratings_are_exported_and_learned_from(
-    run: Run, small_narrating_bundle: Bundle, tmp_path: Path
+    run: Run, small_narrating_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rating = Rating("c", "m", "guest", stars=5, history_ids=("rake-red", "hose-red"))
     with FeedbackLog(tmp_path / "var" / "feedback.sqlite") as log:
@@ -245,10 +245,14 @@ def test_ratings_are_exported_and_learned_from(
     assert "1 ratings" in ran.err
     run("feedback", "export", tmp_path / "ratings.jsonl")
     assert len((tmp_path / "ratings.jsonl").read_text().splitlines()) == 1
-    ran = run("retrain", small_narrating_bundle.path)
+    monkeypatch.setattr("crs.retrain.judge", lambda *_: (True, "fine"))
+    ran = run("retrain", small_narrating_bundle.path, "--told", "0")
     assert ran.code == 0, ran.err
-    assert ran.lines[0] == "learned from 2 liked or owned products and 0 narratives"
-    assert ran.lines[-1].startswith(("version ", "the old version stays in use"))
+    assert ran.lines[0].startswith("learned from 2 liked or owned products and from 0 preferences")
+    assert ran.lines[-1].startswith("version ") and ran.lines[-1].endswith("is now in use: fine")
+    ran = run("retrain", small_narrating_bundle.path, "--rollback")
+    assert ran.lines == [f"version {small_narrating_bundle.version} is now in use"]
+    assert run("retrain", small_narrating_bundle.path, "--rollback").code == 1
 
 
 def test_train_narrator_puts_what_it_trained_into_the_bundle(

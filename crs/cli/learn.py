@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from crs.cli.options import BundleArg, DataDirOpt
 from crs.cli.output import Stages, note, say
 from knowledge.errors import InputError
+
+if TYPE_CHECKING:
+    from crs.learning.report import Outcome
 
 OutArg = Annotated[Path | None, typer.Argument(help="The file to write; standard output by default.")]
 
@@ -93,14 +96,59 @@ def fit_ranker(bundle: BundleArg = None) -> None:
     say(f"{path}\tversion {installed.version}")
 
 
-def retrain(bundle: BundleArg = None, data_dir: DataDirOpt = None) -> None:
-    """Learn from the ratings: build a new version beside the old, promote it only where it is not worse."""
-    from crs.retrain import retrain
+def retrain(
+    bundle: BundleArg = None,
+    data_dir: DataDirOpt = None,
+    preferences: Annotated[
+        list[Path] | None,
+        typer.Option("--preferences", help="A rating study's export (JSON lines) to learn from as well."),
+    ] = None,
+    rollback: Annotated[
+        bool, typer.Option("--rollback", help="Put the version before the one in use in its place instead.")
+    ] = False,
+    told: Annotated[
+        int, typer.Option(min=0, help="Narratives of each task that both versions tell for the gate.")
+    ] = 20,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on: retrain whenever enough is new, or something deleted.")
+    ] = False,
+    at_least: Annotated[int, typer.Option(min=1, help="With --watch: so many new ratings are enough.")] = 20,
+    every: Annotated[float, typer.Option(min=0.1, help="With --watch: seconds between two looks.")] = 60.0,
+) -> None:
+    """Learn from the ratings: build a new version beside the old, promote it only where it is not worse.
 
-    with Stages() as stages:
-        outcome = retrain(bundle, data_dir=data_dir, progress=stages)
-    for line in outcome.lines():
-        say(line)
+    A running app takes the new version up between two turns.
+    """
+    from crs.learning.watch import watch as keep_watch
+    from crs.retrain import retrain
+    from crs.versions import default_data_dir, roll_back
+
+    files = preferences or []
+    if rollback:
+        say(f"version {roll_back(bundle, data_dir)} is now in use")
+        return
+
+    def learn() -> Outcome:
+        with Stages() as stages:
+            return retrain(
+                bundle, data_dir=data_dir, preference_files=files, n_told_per_task=told, progress=stages
+            )
+
+    outcomes = (
+        [learn()]
+        if not watch
+        else keep_watch(
+            learn,
+            bundle,
+            data_dir or default_data_dir(),
+            at_least=at_least,
+            every_s=every,
+            preference_files=files,
+        )
+    )
+    for outcome in outcomes:
+        for line in outcome.lines():
+            say(line)
 
 
 def export_feedback(out: OutArg = None, data_dir: DataDirOpt = None) -> None:

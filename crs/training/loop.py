@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from crs.adapter import AdapterKind
 from crs.fusion import mute
@@ -67,7 +68,7 @@ class Run:
         told = (f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in figures.items())
         self._say(f"{self.positions:,}: " + " ".join(told))
 
-    def resume(self, student: Learner, optimizers: list[torch.optim.Optimizer]) -> None:
+    def resume(self, student: nn.Module, optimizers: list[torch.optim.Optimizer]) -> None:
         """Take up the last checkpoint, if there is one. Raises ModelError when it is another student's."""
         path = self._work_dir / CHECKPOINT
         if not path.exists():
@@ -82,7 +83,7 @@ class Run:
             raise ModelError(f"{path}: from another kind of run ({problem}); choose another folder") from exc
         self.positions = int(state["positions"])
 
-    def save(self, student: Learner, optimizers: list[torch.optim.Optimizer]) -> None:
+    def save(self, student: nn.Module, optimizers: list[torch.optim.Optimizer]) -> None:
         """Beside, then renamed: a run killed while it writes keeps the checkpoint before."""
         path = self._work_dir / CHECKPOINT
         state = {

@@ -28,6 +28,7 @@ from crs.storyteller import Storyteller
 from crs.training import foreign
 from crs.training.foreign import FOREIGN_SETTINGS, train_foreign_adapter
 from crs.training.loop import CHECKPOINT
+from crs.training.preference import Judged, TuningSettings, tune
 from crs.tuning import Lesson, TunableNarrator
 from knowledge.errors import ModelError
 from tests.conftest import WordEncoder, items_of
@@ -183,13 +184,17 @@ def test_the_gguf_given_at_training_is_served(
     assert ForeignModel.read(tmp_path / "narrator").gguf == str(gguf)
 
 
-def test_it_learns_from_ratings_too(bundle: Bundle, tmp_path: Path) -> None:
+def test_its_adapter_learns_preferences_and_the_model_stands_still(bundle: Bundle, tmp_path: Path) -> None:
     rows = FusedRows(bundle, WordEncoder()).of(bundle.store.history("u00"))
     lesson = Lesson(rows, Evidence(items_of(bundle.store, "u00"), "user_profile"), "Tea, the [1] kettle.")
-    narrator = TunableNarrator(bundle.narrator_dir)
-    untaught = narrator.loss([lesson])
-    narrator.tune([lesson], [], n_steps=8)
-    assert narrator.loss([lesson]) < untaught
+    narrator, in_use = TunableNarrator(bundle.narrator_dir), TunableNarrator(bundle.narrator_dir)
+    assert list(narrator.parts) == ["adapter"]
+    judged = [Judged(lesson, replace(lesson, text="A [2] person."))]
+    settings = TuningSettings(learning_rate=1e-3, epochs=100, batch=1, max_steps=8)
+    tune(narrator, in_use, judged, [], settings, tmp_path / "work")
+    texts = [each for each in (judged[0].liked, judged[0].disliked) if each]
+    liked, disliked = narrator.log_probs(texts) - in_use.log_probs(texts)
+    assert liked > disliked
     narrator.save(tmp_path / "tuned")
     assert np.isclose(TunableNarrator(tmp_path / "tuned").loss([lesson]), narrator.loss([lesson]), atol=1e-2)
 

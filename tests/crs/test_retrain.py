@@ -1,17 +1,21 @@
-from dataclasses import replace
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from crs.bundle import Bundle
+from crs.learning.gate import Held, Narratives
+from crs.learning.report import N_SHOWN, Outcome
 from crs.measures import Measured, hit_rate, measure
 from crs.narrator.evidence import Evidence
-from crs.retrain import is_lesson, is_liked, judge, learned_pairs, retrain
+from crs.retrain import MIN_RATERS, learned_pairs, retrain
 from crs.rows import FusedRows
+from crs.training.preference import TuningSettings
 from crs.tuning import Lesson, TunableNarrator
-from crs.versions import in_use, versions_dir
-from knowledge.errors import BundleError, ModelError
+from crs.versions import alone, in_use, versions_dir
+from knowledge.errors import BundleError, BusyError, ModelError
 from knowledge.feedback import FeedbackLog, Rating
 from tests.conftest import WordEncoder, items_of
 
@@ -22,38 +26,33 @@ def rating(user_id: str, **fields: object) -> Rating:
 
 
 @pytest.fixture
-def teacher(small_bundle: Bundle) -> str:
-    """A shopper one may learn from."""
-    return small_bundle.splits["train"][0]
+def teachers(small_bundle: Bundle) -> list[str]:
+    """Shoppers one may learn from, as many as it takes."""
+    return small_bundle.splits["train"][:MIN_RATERS]
 
 
 @pytest.fixture
-def liked_summary(small_bundle: Bundle, teacher: str) -> Rating:
-    owned = tuple(i.item_id for i in small_bundle.store.history(teacher))
-    return rating(
-        teacher, task="user_summary_brief", thumb=1, history_ids=owned, text="A [2] person of few words."
-    )
+def thumbs(small_bundle: Bundle, teachers: list[str]) -> list[Rating]:
+    """Each teacher likes one summary of theirs and not another."""
+    return [thumb for user_id in teachers for thumb in thumbs_of(user_id, small_bundle)]
+
+
+def thumbs_of(user_id: str, bundle: Bundle, sign: int = 1) -> list[Rating]:
+    """A thumb up for a short summary of theirs and one down for a long one; ``sign`` -1: the contrary."""
+    owned = tuple(i.item_id for i in bundle.store.history(user_id))
+    return [
+        rating(
+            user_id, number=f"{user_id}{thumb}", task="user_summary_brief", thumb=sign * thumb,
+            history_ids=owned, text=text,
+        )
+        for thumb, text in ((1, "A [2] person."), (-1, "The kettle boils, for tea, and the rain [1] keeps."))
+    ]  # fmt: skip
 
 
 def log(data_dir: Path, *ratings: Rating) -> None:
     with FeedbackLog(data_dir / "feedback.sqlite") as feedback:
         for each in ratings:
             feedback.append(each)
-
-
-@pytest.mark.parametrize(
-    ("fields", "liked"),
-    [
-        ({"thumb": 1}, True),
-        ({"stars": 4}, True),
-        ({"stars": 5, "thumb": -1}, False),
-        ({"stars": 3}, False),
-        ({"thumb": 0}, False),
-        ({"reason": "hm"}, False),
-    ],
-)
-def test_what_counts_as_liked(fields: dict[str, object], liked: bool) -> None:
-    assert is_liked(rating("u", **fields)) is liked
 
 
 def test_pairs_are_what_ratings_tell_and_the_store_does_not(small_bundle: Bundle) -> None:
@@ -69,25 +68,23 @@ def test_pairs_are_what_ratings_tell_and_the_store_does_not(small_bundle: Bundle
     assert learned_pairs(ratings, small_bundle) == {("u00", "tape"), ("guest", "hose-red")}
 
 
-def test_only_texts_that_can_be_told_again_are_lessons(small_bundle: Bundle, liked_summary: Rating) -> None:
-    assert is_lesson(liked_summary, small_bundle)
-    valid = small_bundle.splits["valid"][0]
-    for wrong in (
-        {"task": None},
-        {"user_id": valid},
-        {"text": " "},
-        {"text": "The [9] thing."},
-        {"history_ids": ("not sold here",)},
-        {"task": "product_endorsement", "item_id": None},
-        {"task": "purchase_reason", "item_id": "tape"},
-    ):
-        assert not is_lesson(replace(liked_summary, **wrong), small_bundle), wrong
+@pytest.fixture
+def learn(small_narrating_bundle: Bundle, tmp_path: Path) -> Callable[..., Outcome]:
+    """Retrain on what the log in ``tmp_path`` holds, quickly."""
+
+    def retrained(**options: object) -> Outcome:
+        options = {"settings": TuningSettings(epochs=2, learning_rate=1e-3), "n_told_per_task": 0} | options
+        return retrain(
+            small_narrating_bundle.path, data_dir=tmp_path, encoder=WordEncoder(), **options
+        )  # type: ignore[arg-type]
+
+    return retrained
 
 
-def test_without_ratings_nothing_happens(small_narrating_bundle: Bundle, tmp_path: Path) -> None:
-    outcome = retrain(small_narrating_bundle.path, data_dir=tmp_path, encoder=WordEncoder())
+def test_without_ratings_nothing_happens(learn: Callable[..., Outcome], tmp_path: Path) -> None:
+    outcome = learn()
     assert outcome.version is None and not outcome.promoted
-    assert outcome.lines()[-1] == "the old version stays in use: no rating says yet what people like or own"
+    assert outcome.lines()[-1] == "the old version stays in use: nobody has said yet what they like or own"
     assert not (tmp_path / "versions").exists()
 
 
@@ -97,25 +94,16 @@ def test_a_bundle_without_narrator_is_refused(small_bundle: Bundle, tmp_path: Pa
 
 
 def test_ratings_make_a_version_that_serves(
-    small_narrating_bundle: Bundle, liked_summary: Rating, tmp_path: Path
+    small_narrating_bundle: Bundle, thumbs: list[Rating], learn: Callable[..., Outcome], tmp_path: Path
 ) -> None:
     first = small_narrating_bundle
-    reason = replace(
-        liked_summary,
-        message_id="m2",
-        task="purchase_reason",
-        item_id=liked_summary.history_ids[3],
-        text="The [1] one came first.",
-    )
     guest = rating("guest", number=3, stars=5, history_ids=("hose-red", "rake-red", "shears-red"))
-    log(tmp_path, liked_summary, reason, guest)
+    log(tmp_path, *thumbs, guest)
     stages: set[str] = set()
-    outcome = retrain(
-        first.path, data_dir=tmp_path, encoder=WordEncoder(), progress=lambda stage, *_: stages.add(stage)
-    )
-    assert (outcome.n_pairs, outcome.n_lessons) == (3, 2)
-    assert stages == {"refit CF", "tune the adapter"}
-    assert outcome.before and outcome.after and outcome.after.loss is not None
+    outcome = learn(n_told_per_task=1, progress=lambda stage, *_: stages.add(stage))
+    assert (outcome.n_pairs, outcome.n_preferences, outcome.n_raters) == (3, MIN_RATERS, MIN_RATERS)
+    assert {"refit CF", "tune the narrator"} < stages
+    assert outcome.before and outcome.after and outcome.after.measured.loss is not None
     folder = versions_dir(first.path, tmp_path)
     assert outcome.version is not None
     new = Bundle.open(folder / outcome.version)
@@ -124,22 +112,94 @@ def test_ratings_make_a_version_that_serves(
     assert new.narrator_signals == "fused"
     ranking = [b.manifest["parts"]["ranker.npz"] for b in (first, new)]
     assert ranking[0] != ranking[1] and (new.ranker.blend.weights == first.ranker.blend.weights).all()
-    language_model = [b.manifest["parts"]["narrator/model.safetensors"] for b in (first, new)]
-    adapter = [b.manifest["parts"]["narrator/adapter.safetensors"] for b in (first, new)]
-    assert language_model[0] == language_model[1] and adapter[0] != adapter[1]
+    for part in ("narrator/model.safetensors", "narrator/adapter.safetensors"):
+        assert new.manifest["parts"][part] != first.manifest["parts"][part]
     assert in_use(first.path, tmp_path) == (new.path if outcome.promoted else first.path)
-    leftovers = {path.name for path in folder.iterdir()} - {outcome.version, "current"}
-    assert leftovers == set()
-    assert "held-out users: hit rate@10" in "\n".join(outcome.lines())
+    kept = {path.name for path in folder.iterdir()} - {"current"}
+    assert kept == {outcome.version, f"{outcome.version}.json", ".lock"}
+    report = "\n".join(outcome.lines())
+    assert f"from {MIN_RATERS} preferences of {MIN_RATERS} people" in report
+    assert 0 < report.count("  before: ") == report.count("  after:  ") <= N_SHOWN
+
+
+def test_what_was_learned_is_not_learned_again_and_what_is_taken_back_is_forgotten(
+    small_narrating_bundle: Bundle, thumbs: list[Rating], learn: Callable[..., Outcome], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("crs.retrain.judge", lambda *_: (True, "whatever it does"))
+    first = small_narrating_bundle.path
+    log(tmp_path, *thumbs)
+    learned = learn()
+    assert learned.promoted and learned.version
+    assert learn().version is None  # nothing new
+
+    log(tmp_path, rating("guest", number="g", thumb=1, item_id="hose-red", task="product_endorsement"))
+    more = learn()
+    assert more.promoted and (more.n_pairs, more.n_preferences) == (1, 0)
+
+    (tmp_path / "feedback.sqlite").unlink()
+    log(tmp_path, *thumbs[2:])  # the first teacher's are deleted, and two are too few
+    gone = learn()
+    assert gone.version is None and "was taken back" in gone.reason
+    assert in_use(first, tmp_path) == first
+    left = {path.name for path in versions_dir(first, tmp_path).iterdir()}
+    assert left == {".lock"}
+
+
+def test_too_few_people_do_not_change_how_everybody_is_told(
+    thumbs: list[Rating], learn: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    log(tmp_path, *thumbs[:2])
+    outcome = learn()
+    assert outcome.version is None and outcome.reason.startswith(f"1 of the {MIN_RATERS} people")
+
+
+@pytest.mark.parametrize(("sign", "promoted"), [(1, True), (-1, False)])
+def test_the_gate_asks_people_from_whom_nothing_was_learned(
+    small_narrating_bundle: Bundle, teachers: list[str], learn: Callable[..., Outcome], tmp_path: Path,
+    sign: int, promoted: bool, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("crs.retrain.hold", lambda *_, **__: Held(Measured(0.3, None), Narratives(())))
+    first = small_narrating_bundle
+    for user_id in teachers:
+        log(tmp_path, *thumbs_of(user_id, first, sign))
+    for user_id in first.splits["valid"]:
+        log(tmp_path, *thumbs_of(user_id, first))
+    outcome = learn(settings=TuningSettings(epochs=20, learning_rate=1e-3))
+    assert outcome.after is not None and outcome.after.accuracy == (1.0 if promoted else 0.0)
+    assert outcome.promoted is promoted
+    assert (in_use(first.path, tmp_path) == first.path) is not promoted
+
+
+def test_preferences_of_a_study_are_learned(
+    small_narrating_bundle: Bundle, thumbs: list[Rating], learn: Callable[..., Outcome], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("crs.retrain.judge", lambda *_: (True, "whatever it does"))
+    study = tmp_path / "study.jsonl"
+    rows = [
+        {
+            "prompt": "", "chosen": up.text, "rejected": down.text, "task": up.task, "user_id": up.user_id,
+            "target_id": None, "history_ids": list(up.history_ids),
+        }
+        for up, down in zip(thumbs[::2], thumbs[1::2], strict=True)
+    ]  # fmt: skip
+    study.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    outcome = learn(preference_files=[study])
+    assert outcome.n_preferences == len(rows) and outcome.version
+    for files in ([study], []):  # learned once, and kept where the file is not named again
+        assert learn(preference_files=files).version is None
+    assert in_use(small_narrating_bundle.path, tmp_path).name == outcome.version
 
 
 def test_a_worse_version_is_kept_but_not_used(
-    small_narrating_bundle: Bundle, liked_summary: Rating, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    small_narrating_bundle: Bundle, learn: Callable[..., Outcome], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     rates = iter([0.5, 0.4])
     monkeypatch.setattr("crs.measures.hit_rate", lambda *_: next(rates))
-    log(tmp_path, liked_summary)
-    outcome = retrain(small_narrating_bundle.path, data_dir=tmp_path, encoder=WordEncoder())
+    log(tmp_path, rating("guest", stars=5, history_ids=("hose-red", "rake-red")))
+    outcome = learn()
     assert not outcome.promoted
     assert outcome.version is not None
     assert (versions_dir(small_narrating_bundle.path, tmp_path) / outcome.version).is_dir()
@@ -147,20 +207,12 @@ def test_a_worse_version_is_kept_but_not_used(
     assert outcome.lines()[-1].startswith("the old version stays in use: it finds fewer held-out purchases")
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "promoted"),
-    [
-        ((0.3, 2.0), (0.3, 2.0), True),
-        ((0.3, 2.0), (0.31, 2.005), True),
-        ((0.3, 2.0), (0.29, 1.0), False),
-        ((0.3, 2.0), (0.4, 2.02), False),
-        ((0.3, None), (0.3, None), True),
-    ],
-)
-def test_the_verdict(before: tuple, after: tuple, promoted: bool) -> None:
-    verdict, reason = judge(Measured(*before), Measured(*after))
-    assert verdict is promoted
-    assert reason.startswith("it is not worse" if promoted else "it ")
+def test_only_one_retrains_at_a_time(
+    small_narrating_bundle: Bundle, learn: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    folder = versions_dir(small_narrating_bundle.path, tmp_path)
+    with alone(folder), pytest.raises(BusyError, match="under way"):
+        learn()
 
 
 def test_hit_rate_by_hand(small_bundle: Bundle) -> None:
@@ -177,27 +229,6 @@ def test_without_narrator_or_narratives_there_is_no_loss(
     encoder = WordEncoder()
     for bundle, users in ((small_bundle, ["u00"]), (small_narrating_bundle, [])):
         assert measure(bundle, encoder, FusedRows(bundle, encoder), users).loss is None
-
-
-def test_tuning_teaches_the_adapter_and_leaves_the_language_model(
-    small_narrating_bundle: Bundle, tmp_path: Path
-) -> None:
-    store = small_narrating_bundle.store
-    rows = FusedRows(small_narrating_bundle, WordEncoder())
-    lessons = [
-        Lesson(
-            rows.of(store.history(user)), Evidence(items_of(store, user), "user_profile"), f"kettle {user}"
-        )
-        for user in ("u00", "u01")
-    ]
-    narrator = TunableNarrator(small_narrating_bundle.narrator_dir)
-    untaught = narrator.loss(lessons)
-    narrator.tune(lessons, [], n_steps=12)
-    assert narrator.loss(lessons) < untaught
-    narrator.save(tmp_path / "tuned")
-    again = TunableNarrator(tmp_path / "tuned")
-    assert again.loss(lessons) == pytest.approx(narrator.loss(lessons), abs=1e-2)  # saved as float16
-    assert narrator.loss([]) == 0.0
 
 
 def test_the_torch_narrator_is_the_served_one(small_narrating_bundle: Bundle, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from crs.bundle import MANIFEST, read_manifest
 from crs.narrator.engine import Load
-from crs.versions import in_use, versions_dir
+from crs.versions import in_use, learned, versions_dir
 from knowledge.feedback import Rating
 from knowledge.types import TASKS
 from knowledge.usage import Day
@@ -68,12 +68,16 @@ class TaskRatings:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of the bundle; ``made``: its day (UTC). The first one is the bundle that is served."""
+    """One version of the bundle; ``made``: its day (UTC). The first one is the bundle as it was shipped.
+
+    ``report``: what retraining said of it, a line each; none where that is not known.
+    """
 
     name: str
     made: str
     is_first: bool
     is_in_use: bool
+    report: tuple[str, ...] = ()
 
 
 def ratings_by_task(ratings: Iterable[Rating]) -> dict[str, TaskRatings]:
@@ -93,10 +97,10 @@ def ratings_by_task(ratings: Iterable[Rating]) -> dict[str, TaskRatings]:
 def versions(first: Path, data_dir: Path) -> list[Version]:
     """The first version and those learned from it, the newest first."""
     folder, current = versions_dir(first, data_dir), in_use(first, data_dir)
-    learned = [path for path in folder.glob("[!.]*") if path.is_dir()] if folder.is_dir() else []
+    later = [path for path in folder.glob("[!.]*") if path.is_dir()] if folder.is_dir() else []
     return [
-        Version(_name(path), _day_of(path), path == first, path == current)
-        for path in (*sorted(learned, key=_made_s, reverse=True), first)
+        Version(_name(path), _day_of(path), path == first, path == current, _report(path))
+        for path in (*sorted(later, key=_made_s, reverse=True), first)
     ]
 
 
@@ -145,7 +149,7 @@ def versions_html(found: Sequence[Version]) -> str:
         [
             f"<code>{escape(version.name)}</code>",
             version.made,
-            "the first" if version.is_first else "learned from ratings",
+            "the first" if version.is_first else "learned from ratings" + _unfolded(version.report),
             "<strong>in use</strong>" if version.is_in_use else "",
         ]
         for version in found
@@ -231,6 +235,19 @@ def _distribution(stars: Counter[int]) -> str:
     bars = "".join(f'<i style="--tall: {stars[n] / most:.0%}"></i>' for n in range(1, 6))
     told = ", ".join(f"{stars[n]:,}" for n in range(1, 6))
     return f'<span class="rc-stars-bars" aria-hidden="true">{bars}</span> {told}'
+
+
+def _unfolded(report: Sequence[str]) -> str:
+    """What retraining said, shown when asked for; empty without a report."""
+    if not report:
+        return ""
+    lines = "\n".join(escape(line) for line in report)
+    return f'<details><summary>report</summary><pre class="rc-report">{lines}</pre></details>'
+
+
+def _report(path: Path) -> tuple[str, ...]:
+    what = learned(path.parent, path.name)
+    return what.report if what else ()
 
 
 def _name(path: Path) -> str:

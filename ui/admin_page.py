@@ -1,11 +1,12 @@
 """The page ``/admin``: a password, then figures and the versions' buttons. Layout and events only."""
 
 # No postponed annotations: Gradio reads the event types from the handlers' signatures at run time.
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crs.versions import promote
+from crs.versions import promote, roll_back
 from knowledge.errors import RaconteurError
 from ui import admin, cards
 
@@ -54,14 +55,20 @@ def add_admin_page(page: "gr.Blocks", shop: "Shop", first: Path, data_dir: Path,
     def on_tick(is_in: bool) -> Any:
         return admin.queue_html(shop.load) if is_in else gr.skip()
 
-    def on_promote(is_in: bool, version: str | None) -> Updates:
-        if not is_in or not version:
-            return (gr.skip(), *nothing)
+    def put_in_use(change: Callable[[], object]) -> Updates:
         try:
-            promote(first, version, data_dir)
+            change()
         except RaconteurError as error:
             return (_said(str(error)), *nothing)
         return (_said(""), *figures())
+
+    def on_promote(is_in: bool, version: str | None) -> Updates:
+        if not is_in or not version:
+            return (gr.skip(), *nothing)
+        return put_in_use(lambda: promote(first, version, data_dir))
+
+    def on_roll_back(is_in: bool) -> Updates:
+        return put_in_use(lambda: roll_back(first, data_dir)) if is_in else (gr.skip(), *nothing)
 
     with page.route("Admin", "/admin", show_in_navbar=False):
         is_in = gr.State(False)  # kept on the server: a page cannot say it of itself
@@ -80,12 +87,14 @@ def add_admin_page(page: "gr.Blocks", shop: "Shop", first: Path, data_dir: Path,
                 with gr.Row(elem_id="rc-admin-choice"):
                     choice = gr.Radio([], label="Versions learned from ratings", elem_id="rc-admin-version")
                     put = gr.Button("Put in use", elem_id="rc-admin-promote")
+                    back = gr.Button("Back to the one before", elem_id="rc-admin-back")
         parts = [usage, ratings, versions, queue, choice]
         calm: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         for event in (box.submit, enter.click):
             event(on_enter, box, [is_in, door, room, box, said, *parts], **calm)
         refresh.click(on_refresh, is_in, parts, **calm)
         put.click(on_promote, [is_in, choice], [said, *parts], **calm)
+        back.click(on_roll_back, is_in, [said, *parts], **calm)
         gr.Timer(QUEUE_EVERY_S).tick(on_tick, is_in, queue, queue=False, **calm)
 
 

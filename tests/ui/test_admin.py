@@ -24,7 +24,7 @@ from ui_fakes import FakeAssistant, FakeShop
 
 from crs.bundle import MANIFEST, SCHEMA
 from crs.narrator.engine import Load
-from crs.versions import in_use, versions_dir
+from crs.versions import Learned, in_use, versions_dir, write_learned
 from knowledge.feedback import Rating
 from knowledge.shares import Shares
 from knowledge.usage import Day, UsageLog
@@ -97,7 +97,10 @@ def test_versions_newest_first_and_the_one_in_use(first: Path, tmp_path: Path) -
         ("ccc", False, False), ("bbb", False, False), ("aaa", True, True),
     ]  # fmt: skip
     assert found[-1].made == "2023-11-14"
-    assert admin.versions_html(found).count("in use") == 1
+    write_learned(versions_dir(first, tmp_path / "var"), "bbb", Learned(report=("shorter, <b>mostly</b>",)))
+    html = admin.versions_html(admin.versions(first, tmp_path / "var"))
+    assert html.count("in use") == 1 and html.count("<details>") == 1
+    assert "shorter, &lt;b&gt;mostly" in html
     assert [each.name for each in admin.versions(first, tmp_path / "nowhere")] == ["aaa"]
 
 
@@ -185,6 +188,11 @@ def test_behind_the_counter_in_a_browser(url: str, first: Path, tmp_path: Path) 
         page.click("#rc-admin-promote")
         page.wait_for_selector("tr:has-text('bbb'):has-text('in use')")
         assert in_use(first, tmp_path / "var").name == "bbb"
+        page.click("#rc-admin-back")
+        page.wait_for_selector("tr:has-text('aaa'):has-text('in use')")
+        assert in_use(first, tmp_path / "var") == first
+        page.click("#rc-admin-back")
+        page.wait_for_selector("[role=alert]:has-text('nothing is before it')")
 
         assert serious_faults(page) == [] and page.evaluate(PALE_TEXT_JS) == []
         page.set_viewport_size({"width": 375, "height": 812})

@@ -113,8 +113,9 @@ class Lexicon:
                 del self._short[self._phrases.pop((word,))]
             # what only one name can mean is that name
             name = full[0] if len(full) == 1 and field != "color" else word
-            if self._phrases.setdefault((word,), (field, name)) == (field, word):
-                self._short[field, word] = full
+            hit = self._phrases.setdefault((word,), (field, name))
+            if hit[0] == field and _key(hit[1]) == (word,):  # "gray" is a name, and short for light gray
+                self._short[hit] = full
 
     def names_of(self, field: Field, name: str) -> tuple[str, ...]:
         """The store's names that a short form may mean, without itself; none where it is no short form."""

@@ -32,7 +32,10 @@ def plan_on_notes(
         return Plan(asked)
     noticed = find_notes(turn.message, *_place(conversation))
     turn.noted = list(noticed.notes)
-    return Plan("notes") if noticed.only else None
+    wished = understanding.wishes(turn.message)
+    # whoever names a price is buying
+    is_wish = wished.price or wished.constraints.max_price or wished.constraints.min_price
+    return Plan("notes") if noticed.only and not is_wish else None
 
 
 def note_dislike(stated: Stated, conversation: Conversation, turn: Turn) -> None:

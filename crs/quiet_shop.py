@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 
 SILENT = SimpleNamespace(model=SimpleNamespace(name="silent"), notes=[], reads_text=True, load=None)
 
+UNRATED = SimpleNamespace(of=lambda conversation_ids: [])
+
 
 class QuietShop(Shop):
     """`Shop` without language model, memory folder and feedback log; people are read from the store."""
 
     def __init__(self, bundle: Bundle, encoder: TextEncoder) -> None:
-        storyteller, feedback = cast("Storyteller", SILENT), cast("FeedbackLog", None)
+        storyteller, feedback = cast("Storyteller", SILENT), cast("FeedbackLog", UNRATED)
         memory, usage = cast("Memory", None), cast("UsageLog", None)
         super().__init__(bundle, PreparedEncoder(encoder), memory, storyteller, feedback, usage)
 

@@ -196,23 +196,27 @@ def _wire(
         except NotFoundError:  # the page was last used with another store
             return enter(None, visitor)
 
-    def on_pick(session: Session, user_id: str | None) -> Updates:
+    def whose(session: Session | None, request: gr.Request) -> Visitor:
+        """Who clicks; some do before the page has opened their conversation."""
+        return session.visitor if session else Visitor.of(request.username)
+
+    def on_pick(session: Session | None, user_id: str | None, request: gr.Request) -> Updates:
         try:
-            entered = enter(user_id or None, session.visitor)
+            entered = enter(user_id or None, whose(session, request))
         except NotFoundError as error:
             gr.Warning(cards.escape(error))
-            picker = gr.update(value=session.user_id)
+            picker = gr.update(value=session.user_id if session else None)
             return gr.skip(), gr.skip(), gr.skip(), picker, gr.skip(), gr.skip(), gr.skip()
         handlers.leave(session)
         return entered
 
-    def on_new(session: Session) -> Updates:
+    def on_new(session: Session | None, request: gr.Request) -> Updates:
         handlers.leave(session)
-        return enter(None, session.visitor)
+        return enter(None, whose(session, request))
 
-    def on_over(session: Session) -> Updates:
+    def on_over(session: Session | None, request: gr.Request) -> Updates:
         handlers.leave(session)
-        return enter(session.user_id, session.visitor)
+        return enter(session.user_id if session else None, whose(session, request))
 
     def stream(
         session: Session, frames: Iterator[None], box: dict[str, Any] | None = None

@@ -19,6 +19,7 @@ from knowledge.feedback import FeedbackLog, Rating
 from knowledge.memory import Memory
 from knowledge.notes import FILE_NAME, Notebook
 from knowledge.types import Interaction
+from knowledge.usage import UsageLog
 from tests.conftest import WordEncoder
 
 MINE, THEIRS = b"quokkafern", b"wombatmoss"  # words that no file of ours has by itself
@@ -52,7 +53,8 @@ class Silent:
 def assistant(small_bundle: Bundle, var: Path) -> Iterator[Assistant]:
     memory, feedback = Memory.open(var / "memory"), FeedbackLog(var / "feedback.sqlite")
     fill_memory(memory, small_bundle)
-    shop = Shop(small_bundle, WordEncoder(), memory, Silent(), feedback)  # type: ignore[arg-type]
+    usage = UsageLog(var / "usage.sqlite")
+    shop = Shop(small_bundle, WordEncoder(), memory, Silent(), feedback, usage)  # type: ignore[arg-type]
     with conversations_in(var) as conversations, Notebook(var / FILE_NAME) as notebook:
         yield Assistant(shop, conversations, notebook)
     shop.close()

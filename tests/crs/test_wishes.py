@@ -1,7 +1,8 @@
-"""Whatever is wished for: ten thousand wishes at random, and not one product that does not fit."""
+"""Whatever is wished for: thousands of wishes at random, and not one product that does not fit."""
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from knowledge.store import Store
 from knowledge.types import Constraints, Interaction, Item
 from tests.conftest import WordEncoder
 
-N_WISHES, N_WISHES_IN_A_HURRY = 10_000, 2_000
+N_WISHES = int(os.environ.get("RACONTEUR_WISHES", "2000"))  # of each store; make eval asks 10,000
 
 
 def facets(item: Item) -> dict[str, str]:
@@ -84,7 +85,7 @@ def check_wishes(recommender: Recommender, store: Store, n_wishes: int) -> None:
 @pytest.mark.skipif(not (default_path() / "manifest.json").exists(), reason=f"no bundle at {default_path()}")
 def test_no_wish_is_broken_in_the_demo_store() -> None:
     bundle = Bundle.open(None)
-    check_wishes(Recommender(bundle, WordEncoder()), bundle.store, N_WISHES_IN_A_HURRY)
+    check_wishes(Recommender(bundle, WordEncoder()), bundle.store, N_WISHES)
 
 
 @pytest.mark.skipif(not (default_path() / "manifest.json").exists(), reason=f"no bundle at {default_path()}")
@@ -106,9 +107,7 @@ def test_two_likes_of_a_newcomer_are_followed() -> None:
 
 
 @pytest.mark.realdata
-def test_no_wish_is_broken_in_the_demo_store_nor_a_real_one(data_dir: Path, tmp_path: Path) -> None:
-    demo = Bundle.open(None)
-    check_wishes(Recommender(demo, WordEncoder()), demo.store, N_WISHES)
+def test_no_wish_is_broken_in_a_real_store(data_dir: Path, tmp_path: Path) -> None:
     import_store(data_dir / "office", tmp_path / "store", "sequences")
     bundle = build_bundle(tmp_path / "store", tmp_path / "bundle", encoder=WordEncoder())
     check_wishes(Recommender(bundle, WordEncoder()), bundle.store, N_WISHES)

@@ -139,7 +139,8 @@ def test_who_is_forgotten_leaves_nothing_behind(url: str, var: Path, browser: Br
         ask(page, "forget me")
         wait_answers(page, 3)
         page.get_by_role("button", name="Yes, forget me").last.click()
-        page.wait_for_selector("text=I deleted 1 conversation, 1 note and 1 rating")
+        # the page's first conversation, in which nothing was said, may be one of two
+        page.wait_for_selector("text=/I deleted (1 conversation|2 conversations), 1 note and 1 rating/")
         page.wait_for_selector("#rc-mind >> text=Nothing yet.")
         assert files_with(b"quokkafern", var) == set()
         assert "quokkafern" not in page.inner_text("#rc-chat")

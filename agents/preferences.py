@@ -25,6 +25,7 @@ N_HEEDED = 20  # likes and facts, the latest, that can move products up
 NOTE_WEIGHT = 0.5  # of what fits a note, against the span of the candidates' scores
 ENOUGH_LIKE = 0.25  # cosine between a note and a listing that it speaks of
 RARE_SHARE = 0.1  # a word that more listings say tells products apart too little
+NAMED = 1.0  # how well a note fits what it names
 COMMON_SHARE = 0.3  # a word that more listings say is no word to leave products out by
 
 
@@ -66,7 +67,12 @@ class Preferences:
         shown = self._reordered(candidates, fits.max(axis=0))[:k] if candidates else []
         moved = {each.item.item_id for each in shown} - {each.item.item_id for each in candidates[:k]}
         places = [at for at, each in enumerate(candidates) if each.item.item_id in moved]
-        heeded = [note for note, fit in zip(liked, fits, strict=True) if fit[places].any()]
+        # what is only near a fact in meaning moves up, but nothing is promised of it
+        heeded = [
+            note
+            for note, fit in zip(liked, fits, strict=True)
+            if fit[places].max(initial=0.0) >= (NAMED if note.kind == "fact" else ENOUGH_LIKE)
+        ]
         left_out = self._left_out(notes, find(Wishes(), k)) if unwanted else ()
         return Shaped(shown, (*left_out, *heeded))
 
@@ -110,7 +116,7 @@ class Preferences:
         nearness = self._shop.nearness([note.words for note in notes], items)
         fits = np.where(nearness >= ENOUGH_LIKE, nearness, 0.0).astype(np.float32)
         for row, note in zip(fits, notes, strict=True):
-            row[self._named(note, items)] = 1.0
+            row[self._named(note, items)] = NAMED
         return fits
 
     def _named(self, note: Note, items: Sequence[Item]) -> list[int]:

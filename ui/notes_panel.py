@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from agents.conversation import Assistant
 
-FORGET_ID = "rc-forget-panel"
+FORGET_ID, LIST_ID = "rc-forget-panel", "rc-notes-panel"
 
 # The panel is drawn anew at every change; its own root stays and listens.
 PANEL_JS = """
@@ -38,7 +38,10 @@ element.addEventListener('click', (event) => {
 
 
 def notes_html(notes: Sequence[Note]) -> str:
-    """The list of notes, a line for a new one, and "Forget me" with its question."""
+    """The list of notes, a line for a new one, and "Forget me" with its question.
+
+    On a phone a button opens it; where there is room it lies open (style.css).
+    """
     lines = "".join(f"<li>{_form(note.note_id, note.text)}</li>" for note in reversed(notes))
     nothing = "Nothing yet. Say what holds for you, such as “I never wear red”, or write it here."
     told = f'<ul class="rc-note-list">{lines}</ul>' if notes else f'<p class="rc-quiet">{nothing}</p>'
@@ -51,7 +54,8 @@ def notes_html(notes: Sequence[Note]) -> str:
         f'popovertarget="{FORGET_ID}" popovertargetaction="hide">No, keep it</button></p>',
     )
     return (
-        '<section class="rc-notes-panel" aria-label="What I noted of you">'
+        f'<button type="button" class="rc-notes-open" popovertarget="{LIST_ID}">Notes ({len(notes)})</button>'
+        f'<section popover class="rc-panel rc-notes-panel" id="{LIST_ID}" aria-label="What I noted of you">'
         f'<h2 class="rc-eyebrow">What I noted of you</h2>{told}{_form(0, "")}'
         f'<button type="button" class="rc-forget" popovertarget="{FORGET_ID}">Forget me</button>{question}'
         "</section>"

@@ -1,11 +1,14 @@
 """Pictures of the running app for the README: ``python scripts/screenshot.py URL`` writes docs/images/*.png.
 
-Needs Chromium and the packages of requirements-dev.txt.
+The chat in two sizes and both lights, the taste map, a shared conversation, and the admin page where its
+password is in the environment (RACONTEUR_ADMIN_PASSWORD). Needs Chromium and the packages of
+requirements-dev.txt.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -37,6 +40,31 @@ def take(browser: Browser, url: str, size: str, scheme: str, path: Path, shopper
     page.press("#rc-message textarea", "Enter")
     page.wait_for_function(ANSWERED)
     page.wait_for_timeout(800)  # the scroll to the end is animated
+    page.evaluate("document.querySelector('.rc-cards').scrollIntoView({block: 'center'})")
+    page.wait_for_timeout(400)
+    page.screenshot(path=path)
+    if size == "wide" and scheme == "light":
+        page.click("#rc-see-map")
+        page.wait_for_selector(".rc-map:popover-open")
+        page.locator(".rc-own").first.focus()
+        page.screenshot(path=IMAGES_DIR / "taste-map.png")
+        page.keyboard.press("Escape")
+        page.click("#rc-share")
+        page.wait_for_selector("#rc-share-panel:popover-open")
+        page.goto(page.input_value(".rc-link"))
+        page.screenshot(path=IMAGES_DIR / "shared.png")
+    page.close()
+
+
+def take_admin(browser: Browser, url: str, password: str, path: Path) -> None:
+    """The admin page behind its door."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(TIMEOUT_MS)
+    page.goto(f"{url.rstrip('/')}/admin")
+    page.fill("#rc-admin-door input", password)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".rc-admin-part")
+    page.wait_for_timeout(500)
     page.screenshot(path=path)
     page.close()
 
@@ -63,6 +91,8 @@ def main() -> int:
                     path = IMAGES_DIR / f"{size}-{scheme}.png"
                     take(browser, arguments.url, size, scheme, path, arguments.shopper)
                     sys.stdout.write(f"{path}\n")
+            if password := os.environ.get("RACONTEUR_ADMIN_PASSWORD"):
+                take_admin(browser, arguments.url, password, IMAGES_DIR / "admin.png")
         except Error as error:
             sys.stderr.write(f"{arguments.url}: {error.message.splitlines()[0]}; is the app running there?\n")
             return 1

@@ -24,11 +24,11 @@ class TuningSettings:
     """``beta``: how dear it is to part from the version in use; ``leash``: weight of the KL to it."""
 
     beta: float = 0.1
-    leash: float = 2.0
-    learning_rate: float = 5e-4
+    leash: float = 20.0
+    learning_rate: float = 3e-4
     batch: int = 8  # preferences a step
     n_rehearsed: int = 4  # narratives a step that the leash is measured on
-    epochs: float = 4.0
+    epochs: float = 8.0
     max_steps: int = 150
     seed: int = 0
     checkpoint_every: int = 10  # steps

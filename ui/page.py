@@ -218,6 +218,9 @@ def _wire(
         handlers.leave(session)
         return enter(session.user_id if session else None, whose(session, request))
 
+    def begin_again(session: Session) -> Updates:
+        return enter(session.user_id, session.visitor)
+
     def stream(
         session: Session, frames: Iterator[None], box: dict[str, Any] | None = None
     ) -> Iterator[Updates]:
@@ -310,7 +313,7 @@ def _wire(
         parts.picker.input(on_pick, [session, parts.picker], **leaving)
         parts.newcomer.click(on_new, session, **leaving)
     parts.over.click(on_over, session, **leaving)
-    wire_notes_panel(parts.notes, session, assistant, on_over, leaving)
+    wire_notes_panel(parts.notes, session, assistant, begin_again, leaving)
 
     ticks = gr.Timer(LOAD_EVERY_S)
     # Outside the queue, which may be what people wait in.

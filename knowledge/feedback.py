@@ -14,18 +14,15 @@ from __future__ import annotations
 import json
 import math
 import os
-import sqlite3
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 from knowledge.errors import FeedbackError, InputError
-from knowledge.sqlite import connect, scrub
+from knowledge.sqlite import SqliteFile, connect, scrub
 from knowledge.types import TASKS, Task
 
 _TABLE = """
@@ -116,36 +113,13 @@ _INSERT = f"INSERT INTO ratings ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' *
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM ratings"
 
 
-class FeedbackLog:
+class FeedbackLog(SqliteFile):
     """The log in the SQLite file ``path`` (made if missing); safe for many threads and processes.
 
     Raises FeedbackError where the file cannot be opened, written or read.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self._lock = threading.Lock()
-        with self._mapped("opened"):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = connect(self.path)
-            try:
-                self._migrate()
-            except BaseException:
-                self._connection.close()
-                raise
-
-    def __enter__(self) -> FeedbackLog:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file; closing twice is harmless."""
-        with self._lock:
-            self._connection.close()
+    error = FeedbackError
 
     def append(self, rating: Rating) -> int:
         """Write one rating and return its row id; it is on disk by then."""
@@ -222,7 +196,7 @@ class FeedbackLog:
                 values["history_ids"] = tuple(json.loads(values["history_ids"]))
                 yield Rating(**values)
 
-    def _migrate(self) -> None:
+    def _set_up(self) -> None:
         # The lock comes before the check: two processes opening a new file must not both migrate it.
         self._connection.execute("BEGIN IMMEDIATE")
         version = self._version()
@@ -238,16 +212,6 @@ class FeedbackLog:
 
     def _version(self) -> int:
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
-
-    @contextmanager
-    def _mapped(self, done: str) -> Iterator[None]:
-        """SQLite's errors in our words."""
-        try:
-            yield
-        except (sqlite3.Error, OSError, OverflowError) as exc:
-            raise FeedbackError(
-                f"{self.path}: could not be {done} ({exc}); free or replace the file"
-            ) from exc
 
 
 def _storable(value: Any) -> Any:

@@ -6,18 +6,13 @@ is the key of one person: a login name, else what a browser keeps for one shoppe
 
 from __future__ import annotations
 
-import sqlite3
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 
 from knowledge.errors import NotesError, NotFoundError
-from knowledge.sqlite import connect, scrub
+from knowledge.sqlite import SqliteFile, scrub
 
 FILE_NAME = "notes.sqlite"
 MAX_NOTES = 100  # of one person; the oldest makes room
@@ -60,35 +55,13 @@ class Note:
     created_s: float = field(default_factory=time.time)
 
 
-class Notebook:
+class Notebook(SqliteFile):
     """The file of notes; safe for many threads. Raises NotesError where it cannot be read or written."""
 
-    def __init__(self, path: str | Path = ":memory:") -> None:
-        """Open the file, made if missing; by default the notes end with the process."""
-        self._path = path
-        self._lock = threading.Lock()
-        with self._mapped():
-            if path != ":memory:":
-                Path(path).parent.mkdir(parents=True, exist_ok=True)
-            self._connection = connect(path)
-            try:
-                self._connection.executescript(_TABLES)
-            except BaseException:
-                self._connection.close()
-                raise
+    error = NotesError
 
-    def __enter__(self) -> Notebook:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file; closing twice is harmless."""
-        with self._lock:
-            self._connection.close()
+    def _set_up(self) -> None:
+        self._connection.executescript(_TABLES)
 
     # notes
 
@@ -103,7 +76,7 @@ class Notebook:
     def add(self, owner: str, note: Note) -> None:
         """Write a note; one with the same text is there once."""
         row = (owner, note.kind, _storable(note.text), _storable(note.words))
-        with self._mapped(), self._lock:
+        with self._mapped("written or read"), self._lock:
             self._connection.execute(
                 "INSERT OR IGNORE INTO notes (owner, kind, text, words, conversation_id, position, created_s)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -118,7 +91,7 @@ class Notebook:
     def change(self, owner: str, note_id: int, note: Note) -> None:
         """Put ``note`` in the place of one. Raises NotFoundError where that person has no such note."""
         text, words = _storable(note.text), _storable(note.words)
-        with self._mapped(), self._lock:
+        with self._mapped("written or read"), self._lock:
             changed = self._connection.execute(
                 "UPDATE OR REPLACE notes SET kind = ?, text = ?, words = ? WHERE owner = ? AND note_id = ?",
                 (note.kind, text, words, owner, note_id),
@@ -165,31 +138,22 @@ class Notebook:
 
     def forget(self, owner: str, conversation_ids: Sequence[str]) -> int:
         """Delete a person's notes, consent and these conversations' names; returns how many notes."""
-        with self._mapped(), self._lock:
+        with self._mapped("written or read"), self._lock:
             n_notes = self._connection.execute("DELETE FROM notes WHERE owner = ?", (owner,)).rowcount
             self._connection.execute("DELETE FROM consents WHERE owner = ?", (owner,))
             self._connection.executemany(
                 "DELETE FROM conversations WHERE conversation_id = ?", [(each,) for each in conversation_ids]
             )
-            if self._path != ":memory:":
-                scrub(self._connection)
+            scrub(self._connection)
         return n_notes
 
     def _all(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        with self._mapped(), self._lock:
+        with self._mapped("written or read"), self._lock:
             return self._connection.execute(query, values).fetchall()
 
     def _change(self, statement: str, *values: object) -> None:
-        with self._mapped(), self._lock:
+        with self._mapped("written or read"), self._lock:
             self._connection.execute(statement, values)
-
-    @contextmanager
-    def _mapped(self) -> Iterator[None]:
-        """SQLite's errors in our words, without the values of a row."""
-        try:
-            yield
-        except (sqlite3.Error, OSError) as exc:
-            raise NotesError(f"{self._path}: notes could not be kept or read ({exc}); free the disk") from exc
 
 
 def _storable(text: str) -> str:

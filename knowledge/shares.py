@@ -7,39 +7,27 @@ conversation is gone.
 from __future__ import annotations
 
 import secrets
-import sqlite3
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable
 
 from knowledge.errors import ConversationError, NotFoundError
+from knowledge.sqlite import SqliteFile
 
 FILE_NAME = "shared.sqlite"
 _TOKEN_BYTES = 16
-_BUSY_S = 30.0
 
 
-class Shares:
+class Shares(SqliteFile):
     """The links in the SQLite file ``path`` (made if missing); safe for many threads.
 
     Raises ConversationError where the file cannot be opened, written or read.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self._lock = threading.Lock()
-        with self._mapped("opened"):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(
-                self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
-            )
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.execute("PRAGMA secure_delete = ON")
-            self._connection.execute(
-                "CREATE TABLE IF NOT EXISTS shares "
-                "(conversation_id TEXT PRIMARY KEY, token TEXT NOT NULL UNIQUE)"
-            )
+    error = ConversationError
+
+    def _set_up(self) -> None:
+        self._connection.execute(
+            "CREATE TABLE IF NOT EXISTS shares (conversation_id TEXT PRIMARY KEY, token TEXT NOT NULL UNIQUE)"
+        )
 
     def share(self, conversation_id: str) -> str:
         """The conversation's token, the same one as long as it is shared; on disk when this returns."""
@@ -72,16 +60,3 @@ class Shares:
                 ).rowcount
                 for conversation_id in conversation_ids
             )
-
-    def close(self) -> None:
-        self._connection.close()
-
-    @contextmanager
-    def _mapped(self, done: str) -> Iterator[None]:
-        """SQLite's errors in our words."""
-        try:
-            yield
-        except (sqlite3.Error, OSError) as exc:
-            raise ConversationError(
-                f"{self.path}: could not be {done} ({exc}); free or replace the file"
-            ) from exc

@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import hmac
 import secrets
-import sqlite3
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from knowledge.errors import FeedbackError
+from knowledge.sqlite import SqliteFile
 
 _TABLES = """
     CREATE TABLE IF NOT EXISTS key (bytes BLOB NOT NULL);
@@ -28,7 +24,6 @@ _TABLES = """
     ) WITHOUT ROWID;
 """
 _ADD = "INSERT INTO turns VALUES (?, ?, 1) ON CONFLICT (day, person) DO UPDATE SET n = n + 1"
-_BUSY_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +35,20 @@ class Day:
     n_people: int
 
 
-class UsageLog:
+class UsageLog(SqliteFile):
     """The counts in the SQLite file ``path`` (made if missing); safe for many threads and processes.
 
     Raises FeedbackError where the file cannot be opened, written or read.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self._lock = threading.Lock()
-        with self._mapped("opened"):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(
-                self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
-            )
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.executescript(_TABLES)
-            self._connection.execute(
-                "INSERT INTO key SELECT ? WHERE NOT EXISTS (SELECT * FROM key)", (secrets.token_bytes(32),)
-            )
-            (self._key,) = self._connection.execute("SELECT bytes FROM key").fetchone()
+    error = FeedbackError
+
+    def _set_up(self) -> None:
+        self._connection.executescript(_TABLES)
+        self._connection.execute(
+            "INSERT INTO key SELECT ? WHERE NOT EXISTS (SELECT * FROM key)", (secrets.token_bytes(32),)
+        )
+        (self._key,) = self._connection.execute("SELECT bytes FROM key").fetchone()
 
     def count(self, person_id: str, at_s: float | None = None) -> None:
         """One more turn of a person, now or at a time in seconds since 1970."""
@@ -79,18 +68,3 @@ class UsageLog:
         with self._mapped("read"), self._lock:
             (n,) = self._connection.execute("SELECT COUNT(DISTINCT person) FROM turns").fetchone()
         return int(n)
-
-    def close(self) -> None:
-        """Close the file; closing twice is harmless."""
-        with self._lock:
-            self._connection.close()
-
-    @contextmanager
-    def _mapped(self, done: str) -> Iterator[None]:
-        """SQLite's errors in our words."""
-        try:
-            yield
-        except (sqlite3.Error, OSError) as exc:
-            raise FeedbackError(
-                f"{self.path}: could not be {done} ({exc}); free or replace the file"
-            ) from exc

@@ -12,7 +12,7 @@ export GRADIO_ANALYTICS_ENABLED := False
 export LANGSMITH_TRACING := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test check bench soak eval clean
+.PHONY: help setup setup-dev run test cover check bench soak eval clean
 
 help:  ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,7 +26,10 @@ setup-dev:  ## setup, and what testing and checking need on top (a browser inclu
 run: setup  ## the chat on 127.0.0.1:$PORT (7860)
 	@$(PY) app.py
 
-test: setup-dev  ## all tests with coverage
+test: setup-dev  ## all tests
+	@$(PY) -m pytest
+
+cover: setup-dev  ## all tests with coverage, which takes longer
 	@$(PY) -m pytest --cov
 
 check: setup-dev  ## ruff and mypy --strict

@@ -32,10 +32,12 @@ def plan_on_notes(
         return Plan(asked)
     noticed = find_notes(turn.message, *_place(conversation))
     turn.noted = list(noticed.notes)
+    if not noticed.only:
+        return None
     wished = understanding.wishes(turn.message)
     # whoever names a price is buying
     is_wish = wished.price or wished.constraints.max_price or wished.constraints.min_price
-    return Plan("notes") if noticed.only and not is_wish else None
+    return None if is_wish else Plan("notes")
 
 
 def note_dislike(stated: Stated, conversation: Conversation, turn: Turn) -> None:

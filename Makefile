@@ -4,6 +4,8 @@ PYTHON ?= python3
 PORT ?= 7860
 PY := .venv/bin/python
 
+DATA ?= ../shared/data
+
 export PORT
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
@@ -42,14 +44,14 @@ bench: setup-dev  ## measure what is promised: start-up, first words, engines, m
 soak: setup  ## sixteen clients at random for ten minutes at one narrator
 	@$(PY) -m benchmarks.soak
 
-eval: setup-dev  ## score the embedded bundle on its held-out shoppers
+eval: setup-dev  ## score the embedded bundle on its held-out shoppers (DATA=folder: and filters on its office)
 	@$(PY) -m crs evaluate bundle
 	@$(PY) -m crs evaluate reading --out benchmarks/results/reading.json
 	@$(PY) -m crs evaluate faithfulness --out benchmarks/results/faithfulness_demo.json
 	@$(PY) -m crs evaluate narratives --out benchmarks/results/narratives_demo.json
 	@$(PY) -m crs evaluate ranking --out benchmarks/results/ranking_demo.json
 	@$(PY) -m crs evaluate conversation --out benchmarks/results/conversation_demo.json
-	@RACONTEUR_WISHES=10000 $(PY) -m pytest -q tests/crs/test_wishes.py
+	@$(PY) -m benchmarks.wishes $(if $(wildcard $(DATA)/office),--data $(DATA))
 	@$(PY) -m crs analyze --out docs/analysis
 	@$(PY) -m benchmarks.learning
 	@$(PY) -m benchmarks.samples

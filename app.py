@@ -46,6 +46,7 @@ def _serve(bundle: str | None, host: str, port: int) -> int:
     from knowledge.notes import Notebook
     from knowledge.shares import FILE_NAME, Shares
     from ui.admin_page import PASSWORD, add_admin_page
+    from ui.door import Door
     from ui.page import build_page
     from ui.shared import serve_shared
     from ui.theme import FAVICON_PATH, STYLE_PATH, build_theme
@@ -68,7 +69,7 @@ def _serve(bundle: str | None, host: str, port: int) -> int:
                 server_name=host, server_port=port, share=False, ssr_mode=False, quiet=True,
                 prevent_thread_lock=True, theme=build_theme(), css_paths=STYLE_PATH,
                 favicon_path=FAVICON_PATH, footer_links=[], run_history=False,
-                auth=logins.may_enter if logins else None,
+                **(Door(logins).launch_options() if logins else {}),
             )  # fmt: skip
         except OSError as error:
             raise RaconteurError(

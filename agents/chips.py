@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from agents.phrasing import relaxing_chips
 from agents.plan import Facet, Plan
 from agents.render import short_title
+from agents.wish_phrasing import relaxing_chips
 from knowledge.types import Interaction, Item
 
 N_CHIPS = 4
@@ -16,11 +16,12 @@ def chips_for(
     plan: Plan,
     target: Item | None,
     history: Sequence[Interaction],
+    bought: Sequence[Interaction],
     items: Mapping[str, Item],
     candidates: Sequence[Item],
-    in_the_way: Sequence[Facet],
+    in_the_way: Sequence[tuple[Facet, ...]],
 ) -> tuple[str, ...]:
-    """Replies that lead on from an answer of this plan."""
+    """Replies that lead on from an answer of this plan; ``bought``: what was not only told of."""
     if candidates:
         return tuple(short_title(item) for item in candidates)
     if in_the_way:
@@ -37,7 +38,9 @@ def chips_for(
         return (like_mine, "Tell me about myself", "Recommend something for me")
     if plan.intent == "about_me":
         return _other_summaries(plan)
-    return (*_about_the_last(history, items), "Recommend something for me", "Tell me about myself")
+    if plan.intent == "compare" and plan.compared:
+        return ("Pitch me the first one", "Why the first one?", "Show me more", "Recommend something for me")
+    return (*_about_the_last(bought, items), "Recommend something for me", "Tell me about myself")
 
 
 def _other_summaries(plan: Plan) -> tuple[str, ...]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from agents.phrasing import dollars
 from agents.render import short_title
+from agents.wish_phrasing import dollars
 from knowledge.types import Interaction, Item
 
 MOST = 3  # products that fit beside each other
@@ -37,15 +37,23 @@ def compare(items: Sequence[Item], reviews: Callable[[str], Sequence[Interaction
 
 def in_words(items: Sequence[Item], reviews: Callable[[str], Sequence[Interaction]]) -> str:
     """The line above the table: which costs least, which its buyers like best."""
+    two = len(items) == 2
     said = []
     priced = [(item.price, short_title(item)) for item in items if item.price is not None]
     if len(priced) == len(items) and min(priced)[0] < max(priced)[0]:
-        saved = max(priced)[0] - min(priced)[0]
-        said.append(f"{min(priced)[1]} costs least, {dollars(round(saved, 2))} less than the dearest.")
-    rated = [(mean, short_title(item)) for item in items if (mean := _mean(reviews(item.item_id)))]
+        saved, cheapest = round(max(priced)[0] - min(priced)[0], 2), min(priced)[1]
+        by_how_much = (
+            f"is {dollars(saved)} cheaper" if two else f"costs least, {dollars(saved)} less than the dearest"
+        )
+        said.append(f"The {cheapest} {by_how_much}.")
+    means = [(round(_mean(reviews(item.item_id)), 1), short_title(item)) for item in items]
+    rated = [(mean, name) for mean, name in means if mean]
     if len(rated) > 1 and max(rated)[0] > min(rated)[0]:
-        said.append(f"Buyers gave {max(rated)[1]} the most stars, {max(rated)[0]:.1f} of 5.")
-    return " ".join(["Side by side.", *said])
+        against = f" against {min(rated)[0]:.1f}" if two else ""
+        said.append(f"Buyers gave the {max(rated)[1]} the most stars, {max(rated)[0]:.1f} of 5{against}.")
+    elif len(rated) > 1:
+        said.append(f"Buyers gave {'both' if two else 'all'} {max(rated)[0]:.1f} of 5 stars.")
+    return " ".join(said) or "Here they are, side by side."
 
 
 def _stars(bought: Sequence[Interaction]) -> str:

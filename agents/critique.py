@@ -17,7 +17,7 @@ def refine(current: Wishes, plan: Plan, about: Item | None, shown: Iterable[Item
     wishes = current
     for facet in plan.relax:
         wishes = relax(wishes, facet)
-    wishes = merge(wishes, plan.wishes)
+    wishes = merge(wishes, plan.wishes, adds=plan.adds)
     constraints = wishes.constraints
     seen = tuple(dict.fromkeys((*constraints.exclude_ids, *(item.item_id for item in shown))))
     if plan.change == "more":
@@ -31,9 +31,11 @@ def relax(wishes: Wishes, facet: Facet) -> Wishes:
     """The wishes without what they say about one facet."""
     constraints = wishes.constraints
     if facet == "price":
-        return replace(
-            wishes, price="", constraints=replace(constraints, min_price=None, max_price=None)
-        )
+        return replace(wishes, price="", constraints=replace(constraints, min_price=None, max_price=None))
+    if facet == "max_price":
+        return replace(wishes, price="", constraints=replace(constraints, max_price=None))
+    if facet == "min_price":
+        return replace(wishes, price="", constraints=replace(constraints, min_price=None))
     if facet == "brand":
         return replace(wishes, constraints=replace(constraints, brands=(), not_brands=()))
     if facet == "color":
@@ -62,9 +64,9 @@ def _change(constraints: Constraints, plan: Plan, about: Item, seen: tuple[str, 
     return replace(constraints, exclude_ids=seen)
 
 
-def merge(current: Wishes, new: Wishes) -> Wishes:
-    """Both wishes at once; where they disagree the new ones hold."""
-    constraints = _merged(current.constraints, new.constraints)
+def merge(current: Wishes, new: Wishes, *, adds: bool = False) -> Wishes:
+    """Both wishes at once; where they disagree the new ones hold, or ``adds`` to what was wanted."""
+    constraints = _merged(current.constraints, new.constraints, adds=adds)
     if new.price:  # a word about price takes the place of earlier figures
         constraints = replace(constraints, min_price=None, max_price=None)
     avoid = tuple(dict.fromkeys((*current.avoid, *new.avoid)))
@@ -72,7 +74,7 @@ def merge(current: Wishes, new: Wishes) -> Wishes:
     return Wishes(constraints, avoid, new.price or ("" if has_figures else current.price))
 
 
-def _merged(current: Constraints, new: Constraints) -> Constraints:
+def _merged(current: Constraints, new: Constraints, *, adds: bool = False) -> Constraints:
     """What is newly wanted replaces what was wanted and is no longer unwanted, and the other way round."""
     changes: dict[str, tuple[str, ...]] = {}
     for want, unwant in (
@@ -84,7 +86,7 @@ def _merged(current: Constraints, new: Constraints) -> Constraints:
         wanted, unwanted = getattr(new, want), getattr(new, unwant)
         kept = tuple(each for each in getattr(current, want) if each not in unwanted)
         refused = tuple(each for each in getattr(current, unwant) if each not in wanted)
-        changes[want] = wanted or kept
+        changes[want] = tuple(dict.fromkeys((*kept, *wanted))) if adds else wanted or kept
         changes[unwant] = tuple(dict.fromkeys((*refused, *unwanted)))
     priced = new.max_price is not None or new.min_price is not None
     return replace(

@@ -48,7 +48,8 @@ class Said:
 class Cite:
     """A claim's evidence: the ``k``-th purchase with its review (``k`` 0: the product talked about).
 
-    ``date`` as YYYY-MM-DD, ``stars`` 1 to 5; both None where the purchase tells none.
+    ``date`` as YYYY-MM-DD, ``stars`` 1 to 5; both None where the purchase tells none. ``stated``: no purchase
+    but a product that stands for what the person told of, ``review`` being their message.
     """
 
     k: int
@@ -57,6 +58,7 @@ class Cite:
     review: str
     stars: float | None
     date: str | None
+    stated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,11 @@ def synonyms() -> dict[str, list[str]]:
     return dict(_language()["synonyms"])
 
 
+def pictures() -> dict[str, str]:
+    """A picture -> the noun that it stands for."""
+    return dict(_language()["pictures"])
+
+
 def topics(table: str) -> list[tuple[str, re.Pattern[str]]]:
     """A table of single patterns, each with its name, in the file's order; compiled once by ``re``."""
     return [(name, re.compile(rf"\b(?:{pattern})\b")) for name, pattern in _language()[table].items()]

@@ -35,8 +35,23 @@ _SETS = ("set", "kit")  # a "paint brush set" is a brush to people
 _COMMANDS = word_set("commands")
 _MATERIAL_COLORS = word_set("material_colors")
 _AS_COLOR = re.compile(r"\bin (?:a )?$")  # "in stone" is a colour; "a stone bowl" is made of it
+_OR = re.compile(r",? (?:or|and) (?:in )?")  # "in sage or moss"
 _ENDING = re.compile(r"(?:y|ish|able|ful|less|proof|ness|ing|ed|ly)$")  # "scratchy" is a word as "scratch" is
-_FOR_WHAT = re.compile(r" for (?:(?:my|the|a|an|our|his|her|their|your|some) )?(?:[^\W\d_]+ )?$")
+_PART = re.compile(r"[,;:.!?+/()|]")
+_WHERE = r"(?:under|below|beneath|on|onto|in|into|inside|over|around|round|with|at)"
+_FOR_WHAT = re.compile(  # "a bed for my dog", "a mat for under the litter", "a light that straps on my head"
+    rf" (?:for(?: {_WHERE})?|to (?:go|put|wear|hang|sit|use) {_WHERE}|(?:that|which|you|i|"
+    rf"one) (?:\w+ ){{0,2}}?"
+    rf"(?:straps?|wears?|goes|go|puts?|hangs?|fits?|sits?|sticks?|clips?|mounts?)(?: it| up)? {_WHERE})"
+    r" (?:(?:my|the|a|an|our|his|her|their|your|some) )?(?:[^\W\d_]+ )?$"
+)
+_WHICH_ONE = re.compile(
+    r"[,;]? (?:i mean )?(?:an? |the |but |only |just |preferably |some )*$"
+)  # "trains, the wooden ones"
+_ONES = re.compile(r" (?:one|ones|kind|type|sort)\b")
+_DOES = re.compile(r"\b(?:that|which|to|for|can|will) $")
+_TO_WHAT = re.compile(r" (?:(?:my|the|a|an|our|his|her|their|your|some) )?$")
+_INVERTED_SPAN = 7  # words from the thing to what it is for
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +166,11 @@ class Lexicon:
         while at < len(tokens):
             for length in range(min(self._longest, len(tokens) - at), 0, -1):
                 key = tuple(keys[at : at + length])
+                end = at + length - 1
+                if _PART.search(text, tokens[at].end(), tokens[end].start()):
+                    continue  # "fountain pen + ink" are two things
                 hit = self._phrases.get(key) or self._run_together(key, tokens[at : at + length])
                 if hit:
-                    end = at + length - 1
                     span = tokens[at].start(), tokens[end].end()
                     found.append(Found(*hit, *span, is_short=hit in self._short))
                     at = end
@@ -180,15 +197,26 @@ class Lexicon:
         return sorted(found, key=lambda hit: hit.start)
 
     def _inverted(self, text: str) -> list[tuple[str, int, int]]:
-        """(kind, start, end) wherever a two-word kind's last word is "for" its first one."""
+        """(kind, start, end) wherever a two-word kind is said the other way round.
+
+        Its last word may be "for" its first one, be made plain by it, or be what does it ("finds studs").
+        """
         tokens = list(WORD.finditer(text))
         keys = [_word_key(token.group()) for token in tokens]
         spans = []
         for at, (thing, token) in enumerate(zip(keys, tokens, strict=True)):
-            for later in range(at + 2, min(at + 5, len(tokens))):
-                hit = self._phrases.get((keys[later], thing))
+            does = _DOES.search(text[: token.start()]) is not None
+            for later in range(at + 1, min(at + _INVERTED_SPAN, len(tokens))):
                 between = text[token.end() : tokens[later].start()]
-                if hit and hit[0] == "kind" and _FOR_WHAT.fullmatch(between):
+                hit = self._phrases.get((keys[later], thing))
+                is_inverted = bool(
+                    _FOR_WHAT.fullmatch(between)
+                    or (_WHICH_ONE.fullmatch(between) and _ONES.match(text, tokens[later].end()))
+                )
+                if does and _TO_WHAT.fullmatch(between):  # "a thing that finds studs"
+                    hit = self._phrases.get((keys[later], _doer(thing)))
+                    is_inverted = True
+                if hit and hit[0] == "kind" and is_inverted:
                     spans.append((hit[1], token.start(), tokens[later].end()))
         return spans
 
@@ -209,9 +237,8 @@ class Lexicon:
                     or (len(candidate) == len(word) + 1 and candidate in self._color_words)
                     or (len(candidate) == 5 and candidate in _COMMANDS)
                 )
-                and (
-                    distance := min(edit_distance(form, candidate, limit) for form in {word, key})
-                ) <= min(limit, allowed_edits(candidate))
+                and (distance := min(edit_distance(form, candidate, limit) for form in {word, key}))
+                <= min(limit, allowed_edits(candidate))
             ),
             default=None,
         )
@@ -223,6 +250,12 @@ class Lexicon:
             return True
         stem = _ENDING.sub("", word)
         return len(stem) > 3 and stem in known
+
+
+def _doer(verb: str) -> str:
+    """What does it: "finder" of "find" or "finding", "maker" of "make", "carrier" of "carry"."""
+    stem = verb.removesuffix("ing").removesuffix("e")
+    return f"{stem[:-1]}ier" if stem.endswith("y") else f"{stem}er"
 
 
 def _word_key(word: str) -> str:
@@ -238,9 +271,10 @@ def _one_color_each(found: list[Found], text: str) -> list[Found]:
     kept: list[Found] = []
     for hit in found:
         if hit.field == "color":
-            if hit.name in _MATERIAL_COLORS and not _AS_COLOR.search(text[: hit.start]):
-                continue
             before = kept[-1] if kept else None
+            follows = before and before.field == "color" and _OR.fullmatch(text[before.end : hit.start])
+            if hit.name in _MATERIAL_COLORS and not follows and not _AS_COLOR.search(text[: hit.start]):
+                continue
             if before and before.field == "color" and not text[before.end : hit.start].strip():
                 continue
         kept.append(hit)

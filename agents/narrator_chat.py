@@ -30,8 +30,9 @@ class NarratorChatModel(BaseChatModel):
     """Tells of a person's purchases from their soft tokens; what is told follows from what is bound.
 
     ``bind`` takes ``person`` and ``task``, and may take ``target_id``, ``seed``, ``stop_event`` (a
-    `threading.Event`) and ``on_wait``. The messages are what led here; the task says what is asked. Content
-    is text with products by name. ``additional_kwargs`` hold ``pieces``, a list of dicts of `Piece`, and with
+    `threading.Event`), ``caller`` (whose turn it is, the person's by default) and ``on_wait``. The messages
+    are what led here; the task says what is asked. Content is text with products by name.
+    ``additional_kwargs`` hold ``pieces``, a list of dicts of `Piece`, and with
     the last chunk ``narrated``, a dict of `Narrated`. Closing the stream ends the text within one token.
     Raises InputError for what is missing or unknown in ``bind``, else as `Shop.narrate` does.
     """
@@ -59,6 +60,7 @@ class NarratorChatModel(BaseChatModel):
         target_id: str | None = None,
         seed: int = 0,
         stop_event: threading.Event | None = None,
+        caller: str | None = None,
         on_wait: Callable[[int], None] | None = None,
         **unknown: Any,
     ) -> Iterator[ChatGenerationChunk]:
@@ -68,7 +70,7 @@ class NarratorChatModel(BaseChatModel):
         if person is None or task not in TASKS:
             raise InputError("bind", f"person and task are needed; a task is one of {', '.join(TASKS)}")
         shop = cast("Shop", self.shop)
-        narration = shop.narrate(person, task, target_id, seed, stop_event, on_wait=on_wait)
+        narration = shop.narrate(person, task, target_id, seed, stop_event, caller=caller, on_wait=on_wait)
         target = shop.items[target_id] if target_id else None
         said: list[Piece] = []
         told = ""

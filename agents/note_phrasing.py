@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from agents.people import Kept
 from agents.render import short_title
+from agents.wish_phrasing import listed
 from knowledge.notes import Note
 from knowledge.types import Interaction, Item
 
@@ -65,20 +66,34 @@ def kept_all() -> str:
 
 
 def known(
-    history: Sequence[Interaction], items: Mapping[str, Item], notes: Sequence[Note], kept: Kept
+    history: Sequence[Interaction],
+    items: Mapping[str, Item],
+    notes: Sequence[Note],
+    kept: Kept,
+    stated: Collection[str] = (),
 ) -> str:
-    """Everything known of a person in plain words: purchases, notes, ratings."""
-    return " ".join((_purchases(history, items), _told(notes), _rated(kept)))
-
-
-def _purchases(history: Sequence[Interaction], items: Mapping[str, Item]) -> str:
+    """Everything known of a person in plain words; ``stated``: products that stand for what they told of."""
     bought = [items[each.item_id] for each in history if each.item_id in items]
+    purchases = [item for item in bought if item.item_id not in stated]
+    stand_ins = [item for item in bought if item.item_id in stated]
+    return " ".join(filter(None, (_purchases(purchases), _stand_ins(stand_ins), _told(notes), _rated(kept))))
+
+
+def _purchases(bought: Sequence[Item]) -> str:
     if not bought:
         return "I know no purchases of yours."
     departments = Counter(item.department for item in bought if item.department).most_common(2)
-    mostly = f", most of them in {' and '.join(name for name, _ in departments)}" if departments else ""
+    is_most = 2 * sum(number for _, number in departments) > len(bought) > 2
+    mostly = f", most of them in {' and '.join(name for name, _ in departments)}" if is_most else ""
     latest = f"; the latest is the {short_title(bought[-1])}"
     return f"I know {_count(len(bought), 'purchase')} of yours{mostly}{latest}."
+
+
+def _stand_ins(stated: Sequence[Item]) -> str:
+    if not stated:
+        return ""
+    names = listed([f"the {short_title(item)}" for item in stated[-N_QUOTED:]])
+    return f"For what you told me you have or like I go by {names}."
 
 
 def _told(notes: Sequence[Note]) -> str:
@@ -95,10 +110,8 @@ def _rated(kept: Kept) -> str:
 
 
 def _amounts(kept: Kept) -> str:
-    return (
-        f"{_count(kept.n_conversations, 'conversation')}, {_count(kept.n_notes, 'note')} and "
-        f"{_count(kept.n_ratings, 'rating')}"
-    )
+    counts = (kept.n_conversations, "conversation"), (kept.n_notes, "note"), (kept.n_ratings, "rating")
+    return listed([_count(number, noun) for number, noun in counts if number]) or "nothing"
 
 
 def _count(number: int, noun: str) -> str:

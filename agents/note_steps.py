@@ -27,6 +27,7 @@ def plan_on_notes(
         turn.asks = asked == "forget_me"
         turn.kept = people.kept(conversation["owner"])
     if asked == "about_me":  # in few words or many?
+        turn.noted = list(find_notes(turn.message, *_place(conversation)).notes)
         return replace(understanding.plan(turn.message), intent="about_me")
     if asked:
         return Plan(asked)
@@ -40,10 +41,10 @@ def plan_on_notes(
     return None if is_wish else Plan("notes")
 
 
-def note_dislike(stated: Stated, conversation: Conversation, turn: Turn) -> None:
-    """Note what an introduction dislikes, unless its sentence was noted already."""
+def note_dislike(stated: Stated, named: str, conversation: Conversation, turn: Turn) -> None:
+    """Note what an introduction dislikes (``named`` so), unless its sentence was noted already."""
     if not any(note.kind == "dislike" and stated.words in note.text.lower() for note in turn.noted):
-        text = f"I dislike {stated.words}"
+        text = f"I dislike {named}"
         turn.noted.append(Note("dislike", text, stated.words, *_place(conversation)))
 
 

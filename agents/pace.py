@@ -1,28 +1,25 @@
-"""How fast one person may send messages: a bucket of tokens each, filled again as time goes by."""
+"""How fast one person may send messages."""
 
 from __future__ import annotations
 
 import math
 import os
-import threading
 import time
 from collections.abc import Callable
 
+from knowledge.buckets import Buckets
 from knowledge.errors import BusyError, InputError
 
 VARIABLE = "RACONTEUR_MESSAGES_PER_MINUTE"
 DEFAULT_PER_MINUTE = 20.0
 BURST = 8  # messages at once
-_MANY = 1_000  # buckets after which the full ones are thrown away
 
 
 class Pace:
-    """Buckets by person; safe for many threads. ``clock`` gives seconds."""
+    """A bucket of messages for each person; safe for many threads. ``clock`` gives seconds."""
 
     def __init__(self, per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._per_s, self._clock = per_minute / 60, clock
-        self._buckets: dict[str, tuple[float, float]] = {}  # tokens left, and when
-        self._lock = threading.Lock()
+        self._buckets = Buckets(BURST, per_minute, clock)
 
     @classmethod
     def from_environment(cls) -> Pace:
@@ -38,20 +35,8 @@ class Pace:
 
     def take(self, person: str) -> None:
         """Let one message through. Raises BusyError, which says when the next one will be."""
-        with self._lock:
-            now = self._clock()
-            tokens = self._tokens(person, now)
-            if tokens < 1:
-                seconds = math.ceil((1 - tokens) / self._per_s)
-                raise BusyError(
-                    f"That was a lot at once. I can listen again in {seconds} second{'s' * (seconds != 1)}."
-                )
-            self._buckets[person] = tokens - 1, now
-            if len(self._buckets) > _MANY:
-                self._buckets = {
-                    each: bucket for each, bucket in self._buckets.items() if self._tokens(each, now) < BURST
-                }
-
-    def _tokens(self, person: str, now: float) -> float:
-        tokens, then = self._buckets.get(person, (float(BURST), now))
-        return min(float(BURST), tokens + (now - then) * self._per_s)
+        if wait_s := self._buckets.take(person):
+            seconds = math.ceil(wait_s)
+            raise BusyError(
+                f"That was a lot at once. I can listen again in {seconds} second{'s' * (seconds != 1)}."
+            )

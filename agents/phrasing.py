@@ -8,8 +8,9 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
-from agents.plan import Facet, Wishes
 from agents.render import short_title
+from agents.wish_phrasing import listed
+from agents.words import plural
 from knowledge.types import Interaction, Item
 
 _SIGNALS = {
@@ -20,29 +21,14 @@ _SIGNALS = {
     "again": "how often people buy it again",
     "replacement": "that the last one of its kind disappointed you",
 }
-_FACET_NAMES: Mapping[Facet, str] = {
-    "price": "the price limit",
-    "brand": "the brand wish",
-    "color": "the colour wish",
-    "department": "the department",
-    "kind": "the kind of product",
-    "words": "the rest of the wording",
-}
-_RELAXING: Mapping[Facet, str] = {
-    "price": "Forget the budget",
-    "brand": "Any brand is fine",
-    "color": "Any color is fine",
-    "department": "Any department",
-    "kind": "Forget the kind",
-    "words": "Forget the rest",
-}
 ABILITIES = (
     "I recommend products, answer questions about them and compare them, tell you why you may have bought "
     "something, say why I picked an item, pitch one to you, and describe you as a shopper."
 )
 
 
-def greeting(rng: random.Random, n_purchases: int) -> str:
+def greeting(rng: random.Random, n_purchases: int, *, told: bool = False) -> str:
+    """``told``: the purchases are only what someone new told of."""
     if not n_purchases:
         return rng.choice(
             (
@@ -50,6 +36,8 @@ def greeting(rng: random.Random, n_purchases: int) -> str:
                 "Hi, good to have you here. Tell me what you own or enjoy and I can start from that.",
             )
         )
+    if told:
+        return f"Hello again! I keep in mind the {_count(n_purchases, 'thing')} you told me of. What is next?"
     return rng.choice(
         (
             f"Hello! I remember your {_count(n_purchases, 'purchase')}. What shall we look at?",
@@ -60,7 +48,7 @@ def greeting(rng: random.Random, n_purchases: int) -> str:
 
 def help_text(rng: random.Random) -> str:
     return rng.choice((ABILITIES, f"Here is what I can do. {ABILITIES}")) + (
-        " Wishes can be plain: a price, a brand, a colour, something to leave out, or a thing you own."
+        " Wishes can be plain: a price, a brand, a color, something to leave out, or a thing you own."
     )
 
 
@@ -69,12 +57,15 @@ def thanks(rng: random.Random) -> str:
 
 
 def out_of_scope(rng: random.Random) -> str:
-    return rng.choice(
-        (
-            "That's outside what I can help with, sorry.",
-            "I'm only a shop assistant, so I have no good answer to that.",
+    return (
+        rng.choice(
+            (
+                "That's outside what I can help with, sorry.",
+                "I'm only a shop assistant, so I have no good answer to that.",
+            )
         )
-    ) + f" What I can do: {ABILITIES[2:]}"
+        + f" What I can do: {ABILITIES[2:]}"
+    )
 
 
 def too_long(n_characters: int, limit: int) -> str:
@@ -85,52 +76,52 @@ def nothing_said() -> str:
     return f"I didn't catch anything there. {ABILITIES}"
 
 
-def recommending(rng: random.Random, n_items: int, wishes: Wishes, n_purchases: int) -> str:
-    """The line above the cards: what they fit, and honestly what they are based on."""
-    wished = describe(wishes)
-    if not n_purchases:
-        basis = "I don't know any purchase of yours yet, so this goes by "
-        return basis + ("your wish and by what others buy." if wished else "what others buy.")
+def recommending(rng: random.Random, wished: str, basis: str, *, n_items: int, more: bool) -> str:
+    """The line above the cards: what they fit, or honestly what they are based on.
+
+    ``wished``: the wishes in words; ``basis``: as :func:`basis` has it; ``more``: there were others before.
+    """
+    if not wished:
+        if more:
+            return f"Here is more, {basis}."
+        return rng.choice((f"These could be for you, {basis}.", f"Here is what I would pick, {basis}."))
     if n_items == 1:
-        return f"One thing fits{f': {wished}' if wished else ''}."
-    if wished:
-        opening = rng.choice(("Here is what I found", "These fit", "Let's see"))
-        return f"{opening}: {wished}."
-    return rng.choice(
-        (
-            "Going by your purchases, these could be for you.",
-            "These come to mind when I look at what you own.",
-            "Here is what I would put on your list.",
-        )
-    )
+        return f"I have just one {'more ' if more else ''}of these: {wished}."
+    some = "some more" if more else "some"
+    return rng.choice((f"Here are {some} {wished}.", f"I found {some} {wished}."))
+
+
+def basis(n_purchases: int, *, told: bool, said: bool, first: bool) -> str:
+    """What suggestions go by that no wish describes; ``told`` as in :func:`greeting`.
+
+    ``said``: the message's own words too; ``first``: nothing was shown before.
+    """
+    if not n_purchases and not said:
+        return "going by what others buy" + (", for I know no purchases of yours yet" if first else "")
+    known = "what others buy" if not n_purchases else "what you told me" if told else "your purchases"
+    return f"going by your words and {known}" if said else f"going by {known}"
 
 
 def unlisted(words: str) -> str:
     """Said before products that only come near what was asked for; empty where the store knows the words."""
-    return f"No listing here speaks of \u201c{words}\u201d; what follows only comes near. " if words else ""
+    return f"No listing here speaks of \u201c{words}\u201d; what follows only comes near." if words else ""
 
 
-def describe(wishes: Wishes) -> str:
-    """Wishes in words: "blue, tent, under $50, not Acme"; empty where there are none."""
-    asked = wishes.constraints
-    parts = [*asked.colors, *(_title(brand) for brand in asked.brands), *asked.kinds]
-    parts += [f"in {name}" for name in asked.departments]
-    low, high = asked.min_price, asked.max_price
-    if low is not None and high is not None:
-        parts.append(f"from {dollars(low)} to {dollars(high)}")
-    elif high is not None:
-        parts.append(f"up to {dollars(high)}")
-    elif low is not None:
-        parts.append(f"from {dollars(low)}")
-    parts += [f"not {name}" for name in refused(wishes)]
-    return ", ".join(parts)
+def by_wish_alone() -> str:
+    return "I know no purchases of yours yet, so this goes by your wish and by what others buy."
 
 
-def refused(wishes: Wishes) -> list[str]:
-    """The names of all that is to be left out."""
-    asked = wishes.constraints
-    names = [*(_title(brand) for brand in asked.not_brands), *asked.not_colors, *asked.not_kinds]
-    return [*names, *asked.not_departments, *wishes.avoid]
+def missing(kinds: Sequence[str]) -> str:
+    """Which of several kinds asked for at once nothing fits; empty where something does of each."""
+    return f"I have no {listed([plural(kind) for kind in kinds], 'or')} that fit." if kinds else ""
+
+
+def left_for_later(requests: Sequence[str]) -> str:
+    """What a message asked besides, in its own words; empty where it asked one thing."""
+    if not requests:
+        return ""
+    asked = listed([f"\u201c{request}\u201d" for request in requests])
+    return f"One thing at a time: you also said {asked}. Tap it below and I go on with that."
 
 
 def introduced(
@@ -142,13 +133,14 @@ def introduced(
     """What was noted, and honestly which product stands in for each thing."""
     said = []
     if matched:
-        pairs = _listed([f"{short_title(item)} for \u201c{words}\u201d" for words, item in matched])
-        thanks_for_it = rng.choice(("Good to know.", "Noted.", "Nice to meet you."))
-        said.append(f"{thanks_for_it} I take {pairs} from our shelves as a stand-in.")
+        pairs = listed([f"the {short_title(item)} for \u201c{words}\u201d" for words, item in matched])
+        thanks_for_it = rng.choice(("Good to know.", "Noted.", "Thank you."))
+        stand_ins = "stand-ins" if len(matched) > 1 else "a stand-in"
+        said.append(f"{thanks_for_it} From our shelves I take {pairs}, as {stand_ins}.")
     if disliked:
-        said.append(f"I will keep away from {_listed(disliked)}.")
+        said.append(f"I will keep away from {listed(disliked)}.")
     if unmatched:
-        said.append(f"I found nothing in the store like {_listed(unmatched)}.")
+        said.append(f"I found nothing in the store like {listed(unmatched)}.")
     if not said:
         said.append("Welcome! What do you own, or what do you like doing? A thing or two is enough to start.")
     return " ".join(said)
@@ -159,9 +151,10 @@ def no_history() -> str:
 
 
 def not_bought(rng: random.Random) -> str:
-    return rng.choice(
-        ("I can't find that among your purchases.", "I see nothing like that in what you bought.")
-    ) + " Which one do you mean?"
+    return (
+        rng.choice(("I can't find that among your purchases.", "I see nothing like that in what you bought."))
+        + " Which one do you mean?"
+    )
 
 
 def quoted(sentence: str, review: Interaction | None) -> str:
@@ -186,21 +179,14 @@ def not_found() -> str:
 
 
 def which_one(items: Sequence[Item]) -> str:
-    return f"Which one do you mean: {_listed([short_title(item) for item in items], last='or')}?"
+    return f"Which one do you mean: {listed([short_title(item) for item in items], last='or')}?"
 
 
-def nothing_fits(wishes: Wishes, in_the_way: Sequence[Facet]) -> str:
-    """Says which wish is in the way: one whose dropping lets something through."""
-    wished = describe(wishes)
-    start = f"Nothing in the store fits all of that ({wished})." if wished else "I have nothing more to show."
-    if not in_the_way:
-        return f"{start} No single wish is to blame; try asking for less at once."
-    names = _listed([_FACET_NAMES[facet] for facet in in_the_way], last="or")
-    return f"{start} It would work without {names}; shall I relax that?"
-
-
-def relaxing_chips(in_the_way: Sequence[Facet]) -> list[str]:
-    return [_RELAXING[facet] for facet in in_the_way]
+def guessing(item: Item, *, told: bool, is_first: bool) -> str:
+    """Said before the reason of a purchase, which is a guess; ``told`` as in :func:`greeting`."""
+    if told:
+        return f"You told me of it, no more, so here is a guess at its stand-in, the {short_title(item)}:"
+    return "My guess:" if is_first else "My guess, from what you bought before it:"
 
 
 def picked(rng: random.Random) -> str:
@@ -212,22 +198,8 @@ def shares_in_words(shares: Mapping[str, float]) -> str:
     """How a recommendation came about, strongest signal first, as honest percentages."""
     ranked = sorted(((share, name) for name, share in shares.items() if name in _SIGNALS), reverse=True)
     parts = [f"{_SIGNALS[name]} ({share:.0%})" for share, name in ranked if share >= 0.05]
-    return f"What put it on the list: {_listed(parts)}." if parts else ""
-
-
-def dollars(price: float) -> str:
-    return f"${price:,.0f}" if price == int(price) else f"${price:,.2f}"
+    return f"What put it on the list: {listed(parts)}." if parts else ""
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _title(name: str) -> str:
-    return " ".join(word[:1].upper() + word[1:] for word in name.split())
-
-
-def _listed(parts: Sequence[str], last: str = "and") -> str:
-    if len(parts) < 2:
-        return "".join(parts)
-    return f"{', '.join(parts[:-1])} {last} {parts[-1]}"

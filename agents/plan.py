@@ -34,7 +34,7 @@ INTENTS: tuple[Intent, ...] = tuple(each for each in get_args(Intent) if each no
 Style = Literal["brief", "long", "five_words"]
 Price = Literal["", "cheap", "premium"]  # a wish about price without a number
 Change = Literal["", "cheaper", "pricier", "other_brand", "other_color", "more_like", "more"]
-Facet = Literal["price", "brand", "color", "department", "kind", "words"]
+Facet = Literal["price", "max_price", "min_price", "brand", "color", "department", "kind", "words"]
 
 _SUMMARY_TASKS: Mapping[Style, Task] = {
     "brief": "user_summary_brief",
@@ -87,6 +87,7 @@ class Plan:
 
     ``candidates``: the items that a reference fits equally well; more than one means to ask which.
     ``compared``: the products to set side by side.
+    ``adds``: what is wished for joins what was, where else it would take its place.
     ``confidence``: how near the message lies to the intent's examples, about 0 to 1.
     """
 
@@ -94,6 +95,7 @@ class Plan:
     wishes: Wishes = Wishes()
     change: Change = ""
     relax: tuple[Facet, ...] = ()
+    adds: bool = False
     reference: Reference | None = None
     like: Reference | None = None
     stated: tuple[Stated, ...] = ()

@@ -21,21 +21,49 @@ _ORDINALS = {
     )
     for word in names.split()
 }  # fmt: skip
-_ORDINAL = re.compile(
-    r"(?:\b(?:number|option|no|card|pick|item|choice)\s*#?\s*(?P<number>[1-8]|one|two|three|four|five|six|"
-    r"seven|eight)|(?<!\w)#\s*(?P<hash>[1-8])|"
-    r"\b(?P<ordinal>first|1st|second|2nd|third|3rd|fourth|4th|fifth|5th|sixth|6th|seventh|7th|eighth|"
-    r"8th)(?! (?:time|aid|hand)))\b"
+_PLACE_NAMES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
+_SEVERAL = re.compile(r" (?:two|three|few|ones|[2-5])\b")
+_DOUBLED = re.compile(r"\b(the|one)(?: \1)+\b")
+_NO_PLACE = (
+    r"(?! (?:time|aid|hand|place\b(?! one)|thing (?:in|tomorrow|on)|of all|off\b|rate|class|degree|floor|"
+    r"thoughts?|nature|world|cousin|grade))"
 )
+_ORDINAL = re.compile(
+    r"(?:\bno\.? ?#?(?P<abbreviated>[1-8])(?! ?(?:person|people|man|pack|x)\b)|\b(?:number|option|nr\.?|"
+    r"num|numero|card|pick|item|choice)\s*#?\s*(?P<number>[1-8]\b|one|two|three|four|five|six|"
+    r"seven|eight)(?! (?:tips?|reasons?|ideas?|things?|dollars?|bucks?))|(?<!\w)#\s*(?P<hash>[1-8])|"
+    r"\b(?P<ordinal>first|1st|second|2nd|third|3rd|fourth|4th|fifth|5th|sixth|6th|seventh|7th|eighth|"
+    rf"8th){_NO_PLACE}|"
+    r"^(?:(?:ok|okay|yes|yeah|so|um|right|fine|and|hmm)[,.]? )*(?P<alone>[1-8])(?=[ ,.!]*(?:it is|please|"
+    r"pls|then|thanks|for me|$))|"
+    r"\b(?:take|taking|want|go with|going with|pick|choose|get|have|convince me on|"
+    r"sell me) (?P<taken>[1-8])(?=[ ,.!?]*$|[,.!?]| (?:please|pls|then|thanks)))\b"
+)
+_FROM_END = re.compile(
+    r"\b(?:(?P<behind>second|2nd|third|3rd)(?: (?:one )?(?:to|from)(?: the)?)?[ -]last|"
+    r"last but (?P<but>one|two)|next to(?: the)? last|penultimate)\b"
+)
+_MIDDLE = re.compile(
+    r"\b(?:middle|central|cent(?:er|re))(?: (?:one|option|card|pick|item))?\b(?! (?:school|schoolers?|of|"
+    r"aged?|east|piece))"
+)
+_BY_PRICE = re.compile(
+    r"\b(?:(?P<low>cheapest|least (?:expensive|pricey)|lowest[- ]priced?|(?:cheaper|"
+    r"less expensive)(?: one)?(?= (?:of|from|among|between))|(?<=the )cheaper one)|"
+    r"(?P<high>most expensive|priciest|dearest(?= (?:one|of|card|option))|highest[- ]priced?|(?:dearer|"
+    r"pricier|more expensive)(?: one)?(?= (?:of|from|among|between))|(?<=the )(?:dearer|pricier) one))\b"
+)
+_OF_TWO = re.compile(r"\b(?P<end>first|last|top|bottom)? ?(?:two|2)\b")
 _TOP = re.compile(
     r"\b(?:top|former) (?:one|pick|choice|card|item|result|suggestion)\b|\bthe (?:top|former)\b"
 )
 _LAST = re.compile(
-    r"(?:\b(?:the|my|our|your|that|this|its|bought|got|ordered|purchased|very|in) (?:very )?"
+    r"(?:\b(?:the|my|our|your|that|this|its|bought|got|ordered|purchased|very|in|and|or|with|vs|versus|"
+    r"against) (?:very )?"
     r"(?:last|bottom|final|latter)\b|^(?:last|bottom|final|latter)\b|"
     r"\b(?:last|bottom|final) (?:one|card|option|item|thing|purchase|order|pick|product|buy)\b)"
     r"(?! (?:spring|summer|autumn|fall|winter|year|month|week|night|time|christmas|january|february|march|"
-    r"april|may|june|july|august|september|october|november|december|\d))"
+    r"april|may|june|july|august|september|october|november|december|\d|two|three|few|but))"
 )
 _PURCHASE = re.compile(
     r"\b(?:purchas\w*|(?:my|our|last|latest|recent|previous) (?:\w+ ){0,2}orders?|"
@@ -75,6 +103,10 @@ _ANY_PLACE = re.compile(
 _FIRST_FEW = re.compile(
     r"\b(?:(?:first|top|these|those|the|all|your) )+(?P<count>two|three|2|3)\b(?! (?:dollars?|bucks?|star))"
 )
+_LAST_FEW = re.compile(
+    r"\b(?:last|bottom|final|latter) (?P<count>two|three|2|3)\b(?! (?:dollars?|bucks?|star))"
+)
+_EXACT_FEW = re.compile(r"\b(?:first|top) (?P<count>two|three|2|3)\b(?! (?:dollars?|bucks?|star))")
 _BETWEEN = re.compile(r"\b(?:and|or|vs|versus|with|to|against|from|between)\b|,")
 _ALL_OF = re.compile(r"\b(?:all|these|those|them|they|three|3)\b(?! two)")
 
@@ -103,8 +135,10 @@ def resolve(reference: Reference, sight: InSight, catalogue: Catalogue) -> list[
         placed = _placed_purchase(text, sight.history)
         if placed:
             return [placed]
+    if not reference.owned and (few := _placed_cards(text, sight.shown)):
+        return few
     placed = None if reference.owned else _placed_card(text, sight.shown)
-    if placed:
+    if placed or (placed := None if reference.owned else _priced_card(text, sight.shown, catalogue)):
         return [placed]
     places = [bought, list(sight.shown)] if of_purchases else [list(sight.shown), bought]
     for place in places:
@@ -127,10 +161,16 @@ def resolve_several(reference: Reference, sight: InSight, catalogue: Catalogue, 
     """
     text, shown = reference.words, list(sight.shown)
     found: list[str] = [shown[place - 1] for place in _places(text) if place <= len(shown)]
+    if counted := _LAST_FEW.search(text):
+        found = shown[-_count(counted["count"]) :]
+    if (behind := _behind_last(text)) and behind <= len(shown):
+        found = [shown[-behind]]
+    if _MIDDLE.search(text) and shown:
+        found.append(shown[(len(shown) - 1) // 2])
     if _LAST.search(text) and shown:
         found.append(shown[-1])
     if counted := _FIRST_FEW.search(text):
-        found += shown[: _COUNTS.get(counted["count"]) or int(counted["count"])]
+        found += shown[: _count(counted["count"])]
     bought = list(dict.fromkeys(interaction.item_id for interaction in reversed(sight.history)))
     for part in _BETWEEN.split(text) if len(found) < 2 else ():
         name = _name(_ORDINAL.sub(" ", part))
@@ -150,7 +190,8 @@ def resolve_several(reference: Reference, sight: InSight, catalogue: Catalogue, 
 
 def pointed_at(text: str, names: Sequence[str]) -> str:
     """What of a question points at a product: places, dates, the ``names`` in it; "it" where nothing does."""
-    places = [match.group() for pattern in (_ORDINAL, _TOP, _LAST, _DATE) for match in pattern.finditer(text)]
+    pointing = (_EXACT_FEW, _LAST_FEW, _FROM_END, _MIDDLE, _ORDINAL, _TOP, _LAST, _BY_PRICE, _DATE)
+    places = [match.group() for pattern in pointing for match in pattern.finditer(text)]
     pronouns = ["it"] if _PRONOUN.search(text) or not places + list(names) else []
     return " ".join([*places, *names, *pronouns])
 
@@ -170,16 +211,84 @@ def choose(text: str, among: Sequence[str], catalogue: Catalogue) -> list[str]:
     return [placed] if placed else catalogue.match(_name(text), among)
 
 
+def _placed_cards(text: str, shown: Sequence[str]) -> list[str]:
+    """The cards meant by "the first two", "the first and the third"; none where a text names but one."""
+    if _BY_PRICE.search(text) or _behind_last(text):
+        return []  # "the cheaper of the first two"
+    if few := _EXACT_FEW.search(text):
+        return list(shown[: _count(few["count"])])
+    if few := _LAST_FEW.search(text):
+        return list(shown[-_count(few["count"]) :])
+    said = [_ORDINALS[next(place for place in match.groups() if place)] for match in _ORDINAL.finditer(text)]
+    found = [shown[place - 1] for place in dict.fromkeys(said) if place <= len(shown)]
+    found += [shown[-1]] if found and _LAST.search(text) and shown[-1] not in found else []
+    return found if len(found) > 1 else []
+
+
 def _placed_card(text: str, shown: Sequence[str]) -> str | None:
     """The card meant by "the second", "#3", "the last one"."""
     if not shown:
         return None
+    if behind := _behind_last(text):
+        return shown[-behind] if behind <= len(shown) else None
+    if _MIDDLE.search(text):
+        return shown[(len(shown) - 1) // 2]
     if _LAST.search(text):
         return shown[-1]
     if _TOP.search(text):
         return shown[0]
     position = _position(text)
     return shown[position - 1] if position and position <= len(shown) else None
+
+
+def _behind_last(text: str) -> int:
+    """2 for "the second to last", 3 for the one before it; 0 where a text says neither."""
+    match = _FROM_END.search(text)
+    if match is None:
+        return 0
+    return 3 if (match["behind"] or "").startswith(("third", "3")) or match["but"] == "two" else 2
+
+
+def _priced_card(text: str, shown: Sequence[str], catalogue: Catalogue) -> str | None:
+    """The card meant by "the cheapest", "the cheaper of the last two"."""
+    match = _BY_PRICE.search(text)
+    if match is None:
+        return None
+    two = _OF_TWO.search(text, match.end())
+    among = (shown[-2:] if two["end"] in ("last", "bottom") else shown[:2]) if two else shown
+    prices = {item_id: price for item_id in among if (price := catalogue.items[item_id].price) is not None}
+    if not prices:
+        return None
+    return (min if match["low"] else max)(prices, key=prices.__getitem__)
+
+
+def without_superlatives(text: str) -> str:
+    """The text without "cheapest" and the like, where they say how something should be, not which it is."""
+    return _BY_PRICE.sub(" ", text)
+
+
+def names_place(text: str) -> bool:
+    """Whether a text says which of the products shown it means: "the second", "the last one", "#3"."""
+    return any(each.search(text) for each in (_ORDINAL, _FROM_END, _MIDDLE, _TOP, _LAST, _LAST_FEW))
+
+
+def spelt_places(text: str) -> str:
+    """The text with every place as "the second one", however it was said ("no. 2", "#2", "the 2nd")."""
+    text = _MIDDLE.sub("second", text)
+
+    def spelt(match: re.Match[str]) -> str:
+        if _SEVERAL.match(text, match.end()):
+            return match.group()  # "the first two"
+        place = next(place for place in match.groups() if place)
+        lead = match.group()[: match.start(match.lastindex or 0) - match.start()]
+        kept = lead if match["alone"] or match["taken"] else ""
+        return f"{kept}the {_PLACE_NAMES[_ORDINALS[place] - 1]} one"
+
+    return _DOUBLED.sub(r"\1", _ORDINAL.sub(spelt, text))
+
+
+def _count(word: str) -> int:
+    return _COUNTS.get(word) or int(word)
 
 
 def _placed_purchase(text: str, history: Sequence[Interaction]) -> str | None:
@@ -194,7 +303,7 @@ def _placed_purchase(text: str, history: Sequence[Interaction]) -> str | None:
 
 def _position(text: str) -> int | None:
     match = _ORDINAL.search(text)
-    return _ORDINALS[match["number"] or match["hash"] or match["ordinal"]] if match else None
+    return _ORDINALS[next(place for place in match.groups() if place)] if match else None
 
 
 def _name(text: str) -> str:

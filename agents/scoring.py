@@ -3,7 +3,8 @@
 A file is JSON lines. ``text``, ``intent``; where they apply ``before`` (the messages that came first),
 ``constraints`` (the fields of `Constraints` and "avoid", as they stand once the message is read),
 ``change`` ("cheaper", "premium", ...: a bound or a refusal that depends on what is shown), ``about`` (the
-products meant: ``{"cards": [2]}`` of those shown, or ``{"bought": "kettle"}``) and ``voice``, who speaks.
+products meant: ``{"cards": [2]}`` of those shown, -1 the last of them, or ``{"bought": "kettle"}``) and
+``voice``, who speaks.
 Every utterance goes the whole way of a chat, in a conversation of its own; only the narrator is silent.
 """
 
@@ -150,7 +151,7 @@ def _found(
     utterance: Utterance, plan: Plan, answer: Answer, shown: Sequence[str], shop: QuietShop
 ) -> dict[str, tuple[Any, Any]]:
     """By part: what was expected and what was found."""
-    found: dict[str, tuple[Any, Any]] = {"intent": (utterance.intent, answer.intent)}
+    found: dict[str, tuple[Any, Any]] = {"intent": (utterance.intent, _as_labelled(answer.intent))}
     if utterance.intent in SEARCHES:
         expected = _comparable(utterance.constraints)
         actual = _comparable({name: answer.constraints.get(name) for name in FIELDS})
@@ -163,9 +164,14 @@ def _found(
                 expected.pop(other, None)
                 actual.pop(other, None)
         found["constraints"] = (expected, actual)
-    if utterance.about:
+    if utterance.about and _is_shown(utterance.about.get("cards", ()), len(shown)):
         found["about"] = _meant(utterance, plan, answer, shown, shop)
     return found
+
+
+def _as_labelled(intent: str) -> str:
+    """The intent by the names that utterances are labelled with: what is noted was an introduction."""
+    return "introduce" if intent == "notes" else intent
 
 
 def _comparable(constraints: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,13 +183,18 @@ def _comparable(constraints: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _is_shown(places: Sequence[int], n_shown: int) -> bool:
+    """Whether every place is one of the cards shown: else it cannot be told what is meant."""
+    return all(0 < abs(place) <= n_shown for place in places)
+
+
 def _meant(
     utterance: Utterance, plan: Plan, answer: Answer, shown: Sequence[str], shop: QuietShop
 ) -> tuple[Any, Any]:
     ids = [plan.target_id] if plan.target_id else [*plan.candidates, *plan.compared]
     if "cards" in utterance.about:
-        places = [number for number in utterance.about["cards"] if number <= len(shown)]
-        return sorted(shown[number - 1] for number in places), sorted(ids)
+        meant = (shown[place - 1 if place > 0 else place] for place in utterance.about["cards"])
+        return sorted(meant), sorted(ids)
     bought = utterance.about["bought"]
     kinds = sorted({shop.items[item_id].kind or "" for item_id in ids})
     return [bought], [bought] if bought in kinds else kinds

@@ -24,6 +24,7 @@ class Speech:
     items: Mapping[str, Item]
     history: Sequence[Interaction] = ()
     target: Item | None = None
+    n_stated: int = 0  # the last of the history: told in words, not bought here
     pieces: list[Piece] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
 
@@ -73,7 +74,8 @@ class Speech:
         purchase = self.history[k - 1]
         review = " ".join(part for part in (purchase.review_title, purchase.review) if part)
         day = datetime.fromtimestamp(purchase.timestamp, UTC).date().isoformat()
-        return Cite(k, item_id, title, review, purchase.rating, day)
+        stated = k > len(self.history) - self.n_stated
+        return Cite(k, item_id, title, review, purchase.rating, None if stated else day, stated)
 
     def _gap(self, space: str) -> str:
         return space if self.pieces else ""

@@ -53,6 +53,8 @@ class Turn:
     wishes: Wishes = Wishes()
     recommendations: list[Recommendation] = field(default_factory=list)
     table: Table | None = None  # products set side by side
+    later: tuple[str, ...] = ()  # what the message asks besides, in its own words
+    missing: tuple[str, ...] = ()  # of several kinds wished for, those of which nothing fits
     asks: bool = False  # the answer is a clarifying question
     answer: Answer | None = None
 

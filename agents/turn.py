@@ -12,14 +12,15 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from functools import partial
+from functools import partial, reduce
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import HumanMessage
 
-from agents import comparison, note_phrasing, phrasing
+from agents import comparison, note_phrasing, phrasing, wish_phrasing
 from agents.catalogue import Catalogue
-from agents.chips import chips_for
+from agents.chips import N_CHIPS, chips_for
 from agents.critique import merge, refine, relax
 from agents.events import Answer, Card, Cards, Done, Event, Understood, Waiting
 from agents.filters import Filters
@@ -28,13 +29,15 @@ from agents.narrator_chat import NarratorChatModel, narration_of
 from agents.note_steps import note_dislike, plan_on_notes, say_on_notes, write_notes
 from agents.people import People, guest_id
 from agents.plan import NOTE_INTENTS, Facet, Plan, Reference, Stated, Wishes, wishes_from_json
-from agents.preferences import Preferences
+from agents.preferences import Preferences, Shaped
 from agents.questions import find_answers
-from agents.references import InSight, choose, resolve, resolve_several
-from agents.render import plain
+from agents.references import InSight, choose, names_place, resolve, resolve_several
+from agents.render import plain, short_title
+from agents.several import kinds_in_turn, listed_first, one_at_a_time
 from agents.speech import Speech
 from agents.state import Conversation, Turn
 from agents.understand import Planning, Situation, Understanding, is_short
+from agents.words import plural
 from knowledge.types import MAX_HISTORY, Constraints, Interaction, Item, Recommendation
 
 if TYPE_CHECKING:
@@ -87,11 +90,13 @@ class Steps:
             searching = bool(conversation["shown"]) or bool(wishes)
             in_sight = bool(conversation["shown"] or conversation["focus"])
             situation = Situation(searching, wishes.constraints, in_sight)
-            turn.plan = (
-                self._answer_to_question(conversation, turn)
-                or plan_on_notes(conversation, turn, self.people, self.understanding)
-                or self.planner.plan(turn.message, situation)
+            settled = self._answer_to_question(conversation, turn) or plan_on_notes(
+                conversation, turn, self.people, self.understanding
             )
+            turn.plan = settled or self.planner.plan(turn.message, situation)
+            if settled is None or settled.intent == "about_me":
+                plan_of = partial(self.understanding.plan, situation=situation)
+                turn.plan, turn.later = one_at_a_time(turn.message, turn.plan, plan_of)
 
     def recall(self, conversation: Conversation, turn: Turn, emit: Emit) -> None:
         """Who is talking, with what they bought and stated, and which products the message points at."""
@@ -103,7 +108,7 @@ class Steps:
         if turn.plan.intent == "compare" and turn.plan.reference is not None:
             sight = self._sight(conversation, turn.person)
             compared = resolve_several(turn.plan.reference, sight, self.catalogue, comparison.MOST)
-            turn.plan = replace(turn.plan, compared=tuple(compared))
+            turn.plan = replace(turn.plan, compared=listed_first(compared, sight.shown))
         elif turn.plan.reference is not None and turn.plan.target_id is None:
             self._resolve(conversation, turn, turn.person)
         emit(Understood(turn.plan))
@@ -115,8 +120,8 @@ class Steps:
         shown = [self.shop.items[card["id"]] for card in conversation["shown"]]
         if plan.intent in _FINDING and not (plan.intent == "introduce" and not turn.person.history):
             turn.wishes = self._wishes(conversation, turn, current, shown)
-            find = partial(self._find, turn.person, turn.wishes)
-            shaped = self.preferences.shape(turn.notes, find, N_CARDS)
+
+            shaped, turn.missing = kinds_in_turn(turn.wishes, partial(self._shaped, turn), N_CARDS)
             turn.recommendations, turn.heeded = shaped.recommendations, shaped.heeded
             if turn.recommendations:
                 plan = replace(plan, target_id=turn.recommendations[0].item.item_id)
@@ -142,8 +147,8 @@ class Steps:
         assert turn.person is not None
         rng, plan = random.Random(turn.seed), turn.plan
         target = self.shop.items[plan.target_id] if plan.target_id else None
-        speech = Speech(emit, self.shop.items, turn.person.history, target)
-        opening, in_the_way = self._opening(turn, rng)
+        speech = Speech(emit, self.shop.items, turn.person.history, target, n_stated=len(turn.stated))
+        opening, in_the_way = self._opening(conversation, turn, rng)
         speech.say(opening)
         if plan.intent == "ask" and target is not None and not turn.asks:
             self._answer_from_listing(turn, speech, target)
@@ -153,11 +158,14 @@ class Steps:
                     told = self.narrator.stream(
                         [HumanMessage(turn.message)],
                         person=turn.person, task=task, target_id=plan.target_id, seed=turn.seed,
-                        stop_event=turn.stop, on_wait=lambda place: emit(Waiting(place)),
+                        stop_event=turn.stop, caller=conversation.get("owner"),
+                        on_wait=lambda place: emit(Waiting(place)),
                     )  # fmt: skip
                     speech.tell(narration_of(told), task, turn.seed)
         if plan.intent == "why_this" and turn.recommendations and not turn.stop.is_set():
             speech.say(phrasing.shares_in_words(turn.recommendations[0].shares))
+        if not turn.stop.is_set():
+            speech.say(phrasing.left_for_later(turn.later))
         if (not conversation["messages"] or plan.intent == "help") and not turn.stop.is_set():
             speech.say(" ".join(self.shop.caveats))
         turn.answer = self._answer(conversation, turn, speech, in_the_way)
@@ -212,7 +220,8 @@ class Steps:
     def _note(self, stated: Stated, conversation: Conversation, turn: Turn) -> None:
         """Keep what was stated: a like as a purchase of a product that stands for it, a dislike as a note."""
         if stated.disliked:
-            note_dislike(stated, conversation, turn)
+            kinds = self.understanding.wishes(stated.words).constraints.kinds
+            note_dislike(stated, plural(stated.words) if kinds else stated.words, conversation, turn)
             return
         found = self.understanding.wishes(stated.words)
         item = self._stand_in(stated.words, found)
@@ -254,7 +263,8 @@ class Steps:
         if plan.intent == "why_bought":
             fits = [item_id for item_id in fits if item_id in owned]
         may_ask = conversation["question"] is None and plan.intent != "critique"
-        if len(fits) > 1 and sight.focus in fits and sight.focus in sight.shown:
+        is_told = plan.reference is not None and names_place(plan.reference.words)  # "the first two"
+        if len(fits) > 1 and sight.focus in fits and sight.focus in sight.shown and not is_told:
             fits = [sight.focus]
         elif len(fits) > 1 and not owned & set(fits) and not set(sight.shown) & set(fits):
             fits = [self._best_for(person, fits)]
@@ -281,9 +291,7 @@ class Steps:
 
     # recommend
 
-    def _wishes(
-        self, conversation: Conversation, turn: Turn, current: Wishes, shown: list[Item]
-    ) -> Wishes:
+    def _wishes(self, conversation: Conversation, turn: Turn, current: Wishes, shown: list[Item]) -> Wishes:
         """What to look for now: a new search starts afresh, a critique builds on the one before."""
         plan = turn.plan
         assert turn.person is not None
@@ -307,21 +315,30 @@ class Steps:
             wishes = replace(wishes, constraints=asked)
         return self.filters.priced(wishes)
 
+    def _shaped(self, turn: Turn, wishes: Wishes) -> Shaped:
+        """The cards that fit the wishes, as the notes leave them."""
+        assert turn.person is not None
+        return self.preferences.shape(turn.notes, partial(self._find, turn.person, wishes), N_CARDS)
+
     def _find(self, person: Person, wishes: Wishes, unwanted: Wishes, k: int) -> list[Recommendation]:
         """At most ``k`` products that fit the wishes and nothing unwanted."""
         # what is wished for now outweighs an earlier dislike
         return self.shop.recommend(person, self.filters.of(merge(unwanted, wishes)), k)
 
-    def _in_the_way(self, turn: Turn) -> list[Facet]:
-        """The facets whose wishes, dropped one by one, would let something through."""
+    def _in_the_way(self, turn: Turn) -> dict[tuple[Facet, ...], list[Item]]:
+        """The smallest sets of wishes that, dropped together, let something through, and what that is."""
         assert turn.person is not None
-        blocking: list[Facet] = []
-        unwanted = self.preferences.unwanted(turn.notes)
-        for facet in _RELAXABLE:
-            relaxed = relax(turn.wishes, facet)
-            if relaxed != turn.wishes and self._find(turn.person, relaxed, unwanted, 1):
-                blocking.append(facet)
-        return blocking
+        unwanted, everything = self.preferences.unwanted(turn.notes), len(self.shop.items)
+        asked = [facet for facet in _RELAXABLE if relax(turn.wishes, facet) != turn.wishes]
+        for size in range(1, len(asked) + 1):
+            blocking: dict[tuple[Facet, ...], list[Item]] = {}
+            for facets in combinations(asked, size):
+                relaxed = reduce(relax, facets, turn.wishes)
+                if found := self._find(turn.person, relaxed, unwanted, everything):
+                    blocking[facets] = [each.item for each in found]
+            if blocking:
+                return blocking
+        return {}
 
     # narrate
 
@@ -329,8 +346,13 @@ class Steps:
         """Quote what the listing or a review says of what was asked."""
         question = self.lexicon.correct(turn.message)
         bought = self.shop.purchases_of(target.item_id)
-        speech.answer([phrasing.quoted(quote.sentence, quote.review) for quote in
-                       find_answers(question, target, bought, self.shop.encoder)] or [phrasing.not_listed()])
+        speech.answer(
+            [
+                phrasing.quoted(quote.sentence, quote.review)
+                for quote in find_answers(question, target, bought, self.shop.encoder)
+            ]
+            or [phrasing.not_listed()]
+        )
 
     def _compare(self, turn: Turn) -> str:
         """The table of the products to compare, and the line above it."""
@@ -350,10 +372,13 @@ class Steps:
             return bool(turn.person.history)
         return turn.plan.target_id is not None
 
-    def _opening(self, turn: Turn, rng: random.Random) -> tuple[str, list[Facet]]:
-        """The assistant's sentence before the narrator's, and the facets that keep all products out."""
+    def _opening(
+        self, conversation: Conversation, turn: Turn, rng: random.Random
+    ) -> tuple[str, list[tuple[Facet, ...]]]:
+        """The assistant's sentence before the narrator's, and the wishes that keep all products out."""
         assert turn.person is not None
         plan, n_purchases = turn.plan, len(turn.person.history)
+        is_guest = conversation["user_id"] is None
         if plan.intent in NOTE_INTENTS:
             return say_on_notes(turn), []
         if turn.asks:
@@ -364,30 +389,30 @@ class Steps:
             return phrasing.too_long(len(turn.message), MAX_MESSAGE), []
         if plan.intent == "introduce":
             matched = [(words, self.shop.items[item_id]) for words, item_id in turn.matched]
-            refused = phrasing.refused(self.preferences.unwanted(turn.noted))
+            refused = wish_phrasing.refused(self.preferences.unwanted(turn.noted))
             return phrasing.introduced(rng, matched, turn.unmatched, refused), []
         if plan.intent in ("recommend", "critique"):
             if turn.recommendations:
-                found = len(turn.recommendations)
-                unlisted = phrasing.unlisted(self._unlisted(plan.wishes.constraints))
-                opening = unlisted + phrasing.recommending(rng, found, turn.wishes, n_purchases)
-                return f"{opening} {note_phrasing.heeded(turn.heeded)}".strip(), []
+                return self._recommending(conversation, turn, rng), []
             in_the_way = self._in_the_way(turn)
-            nothing = phrasing.nothing_fits(turn.wishes, in_the_way)
-            return f"{nothing} {note_phrasing.in_the_way(turn.heeded)}".strip(), in_the_way
+            nothing = wish_phrasing.nothing_fits(turn.wishes, in_the_way)
+            return f"{nothing} {note_phrasing.in_the_way(turn.heeded)}".strip(), list(in_the_way)
         if plan.intent == "why_bought" and plan.target_id is None:
             return (phrasing.not_bought(rng) if n_purchases else phrasing.no_history()), []
+        if plan.intent == "why_bought":
+            return self._guessing(turn), []
         if plan.intent in _ABOUT_AN_ITEM and plan.target_id is None:
             return phrasing.not_found(), []
         if plan.intent == "compare":
             return self._compare(turn), []
         if plan.intent == "about_me" and turn.kept is not None:
             history = turn.person.history
-            return note_phrasing.known(history, self.shop.items, turn.notes, turn.kept), []
+            told = {each.item_id for each in turn.stated}
+            return note_phrasing.known(history, self.shop.items, turn.notes, turn.kept, told), []
         if plan.intent == "about_me":
             return ("" if n_purchases else phrasing.no_history()), []
         sentences: Mapping[str, Callable[[], str]] = {
-            "greeting": lambda: phrasing.greeting(rng, n_purchases),
+            "greeting": lambda: phrasing.greeting(rng, n_purchases, told=is_guest),
             "help": lambda: phrasing.help_text(rng),
             "thanks": lambda: phrasing.thanks(rng),
             "out_of_scope": lambda: phrasing.out_of_scope(rng),
@@ -395,20 +420,59 @@ class Steps:
         }
         return sentences.get(plan.intent, str)(), []
 
+    def _recommending(self, conversation: Conversation, turn: Turn, rng: random.Random) -> str:
+        """The line above the cards."""
+        assert turn.person is not None
+        plan, wishes, is_guest = turn.plan, turn.wishes, conversation["user_id"] is None
+        unlisted = self._unlisted(plan.wishes.constraints)
+        asked = wishes.constraints
+        found = tuple(kind for kind in asked.kinds if kind not in turn.missing)
+        words = "" if unlisted else asked.words
+        wishes = replace(wishes, constraints=replace(asked, kinds=found, words=words))
+        # what a newcomer likes is looked for whether they ask for it or not
+        is_like = plan.like is not None or plan.change == "more_like" or not is_guest
+        likes = [short_title(self.shop.items[i]) for i in wishes.constraints.like_ids if is_like]
+        wished, n_purchases = wish_phrasing.describe(wishes, likes), len(turn.person.history)
+        said = [phrasing.unlisted(unlisted)]
+        if wished or not unlisted:
+            first = not conversation["shown"]
+            basis = phrasing.basis(n_purchases, told=is_guest, said=bool(words), first=first)
+            n_items, more = len(turn.recommendations), plan.change == "more"
+            said.append(phrasing.recommending(rng, wished, basis, n_items=n_items, more=more))
+        if wished and not n_purchases and not conversation["shown"]:
+            said.append(phrasing.by_wish_alone())
+        said += [phrasing.missing(turn.missing), note_phrasing.heeded(turn.heeded)]
+        return " ".join(filter(None, said))
+
+    def _guessing(self, turn: Turn) -> str:
+        """The line before a reason, which nobody told."""
+        assert turn.person is not None and turn.plan.target_id is not None
+        target_id = turn.plan.target_id
+        is_first = turn.person.history[0].item_id == target_id
+        stated = any(each.item_id == target_id for each in turn.stated)
+        return phrasing.guessing(self.shop.items[target_id], told=stated, is_first=is_first)
+
     def _unlisted(self, asked: Constraints) -> str:
-        """The words of a wish that names nothing listed, where no listing says a single one of them."""
-        if asked.kinds or asked.departments or asked.like_ids:
+        """The words of a wish that names nothing listed: one or two that no listing says together, or
+        more of which no listing says a single one."""
+        if asked.kinds or asked.departments or asked.like_ids or not asked.words:
             return ""
-        return "" if any(self.catalogue.saying(word) for word in asked.words.split()) else asked.words
+        saying = [self.catalogue.saying(word) for word in asked.words.split()]
+        is_said = frozenset.intersection(*saying) if len(saying) <= 2 else any(saying)
+        return "" if is_said else asked.words
 
     def _answer(
-        self, conversation: Conversation, turn: Turn, speech: Speech, in_the_way: list[Facet]
+        self, conversation: Conversation, turn: Turn, speech: Speech, in_the_way: list[tuple[Facet, ...]]
     ) -> Answer:
         assert turn.person is not None
         plan, person, segments = turn.plan, turn.person, speech.segments()
         cards = tuple(_card(each) for each in turn.recommendations)
         candidates = [self.shop.items[i] for i in plan.candidates] if turn.asks else []
-        chips = chips_for(plan, speech.target, person.history, self.shop.items, candidates, in_the_way)
+        bought = person.history[: len(person.history) - len(turn.stated)]
+        chips = chips_for(
+            plan, speech.target, person.history, bought, self.shop.items, candidates, in_the_way
+        )
+        chips = chips if turn.asks else (*turn.later, *chips)[:N_CHIPS]
         return Answer(
             message_id=uuid.uuid4().hex,
             conversation_id=conversation["conversation_id"],

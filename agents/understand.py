@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
@@ -18,12 +17,15 @@ from typing import TYPE_CHECKING, Protocol, cast
 import numpy as np
 
 from agents.introductions import parse_introduction
-from agents.language import any_of, patterns
+from agents.language import any_of
+from agents.letting_go import LetGo, let_go
 from agents.lexicon import Lexicon
+from agents.owning import OWNED, asks_of_purchase, is_owned
 from agents.parse_constraints import parse_constraints
-from agents.plan import INTENTS, Change, Facet, Intent, Plan, Reference, Style, Wishes
-from agents.references import pointed_at
-from agents.words import words
+from agents.plan import INTENTS, Change, Intent, Plan, Reference, Style, Wishes
+from agents.read_critique import QUESTION, asks_anew, is_bare, is_concrete, narrows, parse_critique, refines
+from agents.references import pointed_at, spelt_places, without_superlatives
+from agents.words import WORD, words
 from knowledge.types import Constraints
 
 if TYPE_CHECKING:
@@ -38,37 +40,37 @@ LEAST_SCORE = 0.0  # below it nothing was understood
 IN_SIGHT = 0.15  # for what people say of products that are shown
 NOTHING_SHOWN = 0.25  # taken from what is said about products where none is in sight and none is named
 
-_CHANGES = cast("list[tuple[Change, re.Pattern[str]]]", patterns("changes"))
-_RELAX = re.compile(
-    r"\b(?:(?:forget|drop|ignore|lift|remove|never ?mind|scrap|without|relax|no|lose|"
-    r"ditch|withdraw|waive|take (?:back|away|off))(?: about)?(?: the| my| that)?|"
-    r"any|whatever) "
-    r"(?P<facet>budget|price(?: limit)?|limit|brand|color|department|kind|wording|rest)\b|"
-    r"\b(?P<after>brand|price|color|budget) (?:doesnt|does not|isnt|dont|is not) (?:really )?(?:matter|"
-    r"important|care)\b|(?P<money>\b(?:money|price|cost) (?:is )?no object\b)"
-)
 _MASKS = {"kind": "product", "brand": "that brand"}
-_LETTING_GO = re.compile(r"\b(?:forget|drop|lose|ditch|scrap|remove|never ?mind)(?: about)?(?: the| that)? $")
 _OF_WHAT_IS_SHOWN: tuple[Intent, ...] = (
     "critique", "why_this", "pitch", "pick_item", "ask", "compare",
 )  # fmt: skip
-_OF_THE_SAME = re.compile(r"\b(?:it|they|them|those|these|that one|this one|the same|ones|results?|list)\b")
+_COURTESIES: tuple[Intent, ...] = ("greeting", "thanks")
 _ABOUT_PRODUCTS = ("why_bought", "why_this", "pitch", "pick_item", "ask", "compare")
 _IS_NAME = re.compile(r" (?:one|ones|\w+ (?:one|ones))\b")
-_FACETS: Mapping[str, Facet] = {
-    "budget": "price", "price": "price", "price limit": "price", "limit": "price", "brand": "brand",
-    "color": "color", "department": "department", "kind": "kind", "wording": "words", "rest": "words",
-}  # fmt: skip
 _LIKE = re.compile(
     rf"{any_of('likening')} (?P<what>(?:my|the|that|this|what i|one i|those|these|it)\b.*?)"
     r"(?=$|[,.;!?]| (?:but|under|below|around|less|for|only|cheaper|without|not|in|and|at|please)\b|"
     r" that (?:is|costs?)\b)"
 )
-_OWNED = re.compile(
-    r"\b(?:my(?! (?:shopping |virtual )?(?:basket|cart|bag|list|order|money|budget|taste|liking)\b)|"
-    r"i (?:already )?(?:bought|own|owned|got|have|ordered|purchased|had))\b"
-)
 _SENTENCE_END = re.compile(r"[.!?;\n]+\s+")
+_ASKS = re.compile(
+    r"(?:how|is|are|does|do|can|will|would|what|whats|has|have|any|which|fits?|holds?|works?|comes?|needs?|takes?|lasts?|runs?|good|safe|"
+    r"ok|okay)\b|.*(?:\?|\bor (?:no|not|nah|naw)\b[ .!]*$)"
+)
+_GUESSES_GROUNDS = re.compile(  # "is it because of the tent i bought"
+    r"\b(?:is|was|are|were) (?:it|this|that|they|these|those) (?:just |only )?"
+    r"(?:because|cause|due to|based on|down to)\b"
+)
+_LIKE_A_PERSON = re.compile(
+    r"\b(?:beginner|novice|newbie|person|people|someone|somebody|kid|kids|child|children|guy|man|woman|girl|boy|lady|"
+    r"player|learner|student|teen|toddler|day|place|weather)(?:er)? $"
+)
+_ONLY_A_PLACE = re.compile(r"(?:the )?(?:first|second|third|fourth|fifth|last|middle)(?: one)?[.!?]*")
+_OTHERS_PURCHASES = re.compile(any_of("others_purchases"))
+_FOR_WHOM = re.compile(any_of("for_whom") + r"[ .!]*")
+_POINTS = frozenset(
+    WORD.findall("my our your the that this these those why is are does do can which what how i we")
+)
 _POINTING_AT = re.compile(r"\b(?:my|one|ones|first|second|third|two|three)\b")
 _FIVE_WORDS, _LONG = re.compile(any_of("five_words")), re.compile(any_of("long"))
 
@@ -97,7 +99,7 @@ class Understanding:
         self._cues = {intent: [re.compile(cue) for cue in phrases[intent]["cues"]] for intent in INTENTS}
         examples = [(intent, text) for intent in INTENTS for text in phrases[intent]["examples"]]
         self._intent_of = np.array([INTENTS.index(intent) for intent, _ in examples])
-        texts = [self._masked(lexicon.correct(text)) for _, text in examples]
+        texts = [self._masked(spelt_places(lexicon.correct(text))) for _, text in examples]
         self._examples = encoder.encode(texts)  # (n_examples, 384)
         changes = phrases["critique"]["changes"]
         self._change_of = [cast(Change, change) for change in changes for _ in changes[change]]
@@ -109,16 +111,14 @@ class Understanding:
         """The plan of one message; its references are still words (see `agents.references`)."""
         text = self._lexicon.correct(message)
         like = _like(text)
-        wishes = parse_constraints(_without(text, like), self._lexicon)
-        intent, confidence = self._intent(text, wishes, like is not None, situation)
+        dropped = let_go(_without(text, like), self._lexicon, situation.constraints)
+        wishes = _refusing(parse_constraints(dropped.rest, self._lexicon), dropped)
+        intent, confidence = self._intent(text, wishes, like is not None, bool(dropped.facets), situation)
         plan = Plan(intent, confidence=confidence)
-        if intent == "critique" and (dropped := self._dropped(text)):
-            facets, rest = dropped
-            return replace(plan, wishes=parse_constraints(rest, self._lexicon), relax=facets)
         if intent == "recommend":
             return replace(plan, wishes=wishes, like=like)
         if intent == "critique":
-            plan = _critique(plan, text, self._narrowed(wishes, situation), like)
+            plan = parse_critique(plan, text, dropped, self._narrowed(wishes, situation), like)
             says_how = plan.change or plan.relax or plan.wishes or plan.like
             if not says_how:
                 plan = replace(plan, change=self._nearest_change(text))
@@ -126,7 +126,11 @@ class Understanding:
         if intent == "about_me":
             return replace(plan, style=_style(text))
         pointing = self._pointed(text) if intent == "ask" else text
-        return self.refer(plan, pointing, owned=bool(_OWNED.search(text)))
+        if intent == "why_this":  # "why the last one? is it because i bought a tent" is about the card
+            pointing = _GUESSES_GROUNDS.split(text)[0] or text
+        of_cards = situation.in_sight and intent == "why_this"  # whatever it says of purchases
+        owned = not of_cards and is_owned(text, self._lexicon, in_sight=situation.in_sight)
+        return self.refer(plan, pointing, owned=owned)
 
     def refer(self, plan: Plan, text: str, *, owned: bool) -> Plan:
         """The plan with what its message points at or states, read from ``text`` in normal form."""
@@ -135,7 +139,7 @@ class Understanding:
         if plan.intent in _ABOUT_PRODUCTS:
             return replace(plan, reference=Reference(text, owned or plan.intent == "why_bought"))
         if plan.intent == "critique" and plan.change not in ("", "more"):
-            return replace(plan, reference=Reference(text))
+            return replace(plan, reference=Reference(without_superlatives(text)))
         return plan
 
     def _nearest_change(self, text: str) -> Change:
@@ -161,17 +165,6 @@ class Understanding:
         ]
         return pointed_at(text, names)
 
-    def _dropped(self, text: str) -> tuple[tuple[Facet, ...], str] | None:
-        """The facets of vocabulary that is let go ("drop the green"), and the text without it."""
-        facets: list[Facet] = []
-        rest = text
-        for hit in reversed(self._lexicon.find(text)):
-            letting_go = _LETTING_GO.search(text[: hit.start])
-            if letting_go:
-                facets.append(hit.field)
-                rest = rest[: letting_go.start()] + rest[hit.end :]
-        return (tuple(dict.fromkeys(facets)), rest) if facets else None
-
     def wishes(self, text: str) -> Wishes:
         """The wishes in a text, whatever its intent."""
         return parse_constraints(self._lexicon.correct(text), self._lexicon)
@@ -192,12 +185,16 @@ class Understanding:
             nearest = np.sort(nearness[:, self._intent_of == number])[:, -N_NEAREST:].mean(axis=1)
             cued = [any(cue.search(part) for cue in self._cues[intent]) for part in parts]
             by_part = nearest + RIDGE_SHARE * ridge[:, number] + CUE_BONUS * np.array(cued)
-            scores[intent] = float(by_part.max())
+            # thanks and greetings that open or close a request are not what it is about
+            scores[intent] = float(by_part[0] if intent in _COURTESIES else by_part.max())
         return scores
 
     def _parts(self, text: str) -> list[str]:
-        text = self._substance(text)
+        text = spelt_places(self._substance(text))
         sentences = [part for part in _SENTENCE_END.split(text) if words(part)]
+        if len(sentences) > 1 and any(_ASKS.match(part) for part in sentences):
+            sentences = [part for part in sentences if not _ONLY_A_PLACE.fullmatch(part)]
+            return [text, *sentences]  # "second one. how loud?" takes nothing
         return [text, *sentences] if len(sentences) > 1 else [text]
 
     def _masked(self, text: str) -> str:
@@ -207,8 +204,16 @@ class Understanding:
                 text = f"{text[: hit.start]}{_MASKS[hit.field]}{text[hit.end :]}"
         return text
 
-    def _is_cued(self, text: str) -> bool:
-        return any(cue.search(text) for cues in self._cues.values() for cue in cues)
+    def _opens_with_kind(self, text: str) -> bool:
+        """Whether a message begins with what is looked for: a kind, at most two words before it."""
+        first = next(iter(self._lexicon.find(text)), None)
+        before = words(text[: first.start]) if first else []
+        return first is not None and first.field == "kind" and len(before) <= 2 and not _POINTS & set(before)
+
+    def _is_cued(self, text: str, besides: Intent | None = None) -> bool:
+        return any(
+            cue.search(text) for intent, cues in self._cues.items() if intent != besides for cue in cues
+        )
 
     def _substance(self, text: str) -> str:
         """The text without sentences of mere courtesy, where it says more ("Hi! I need a tent.")."""
@@ -222,15 +227,30 @@ class Understanding:
         )
 
     def _intent(
-        self, text: str, wishes: Wishes, likes: bool, situation: Situation
+        self, text: str, wishes: Wishes, likes: bool, lets_go: bool, situation: Situation
     ) -> tuple[Intent, float]:
         wishes = self._narrowed(wishes, situation)
         scores = self.scores(text)
-        if _is_bare(wishes) and not self._is_cued(text):
+        if is_bare(wishes) and not self._is_cued(text):
             scores["recommend"] += CUE_BONUS  # "umbrella please" names what is wanted and nothing else
-        if _is_concrete(wishes) or likes:
+        elif self._opens_with_kind(text) and not self._is_cued(text, besides="introduce"):
+            scores["recommend"] += CUE_BONUS  # "kite! for a windy beach"
+        if _OTHERS_PURCHASES.search(text):
+            scores["out_of_scope"] += 2 * CUE_BONUS
+        if is_concrete(wishes) or likes:
             scores["recommend"] += WISH_BONUS + LIKE_BONUS * likes
             scores["critique"] += WISH_BONUS
+        if situation.searching and (lets_go or narrows(text, wishes)):
+            scores["critique"] += CUE_BONUS
+        if situation.searching and _FOR_WHOM.fullmatch(text):
+            return "critique", 1.0  # "for my kid": of what is looked for
+        if asks_of_purchase(text, self._lexicon):
+            scores["ask"] += CUE_BONUS
+            scores["why_bought"] -= CUE_BONUS
+        if not (situation.in_sight or QUESTION.search(text) or OWNED.search(text)):
+            scores["ask"] -= NOTHING_SHOWN  # nothing is asked, and of nothing
+        if situation.in_sight and _GUESSES_GROUNDS.search(text):
+            scores["why_bought"] -= CUE_BONUS
         if situation.in_sight:
             scores["out_of_scope"] -= IN_SIGHT
             for about_shown in _OF_WHAT_IS_SHOWN:
@@ -242,13 +262,15 @@ class Understanding:
         intent = max(scores, key=lambda each: scores[each])
         confidence = round(scores[intent], 3)
         if scores[intent] < LEAST_SCORE:
-            return ("recommend" if _is_concrete(wishes) else "out_of_scope"), confidence
+            return ("recommend" if is_concrete(wishes) else "out_of_scope"), confidence
         asked = wishes.constraints
         if intent in ("introduce", "help") and (asked.max_price or asked.min_price):
             intent = "recommend"  # a budget is for something to buy
-        if intent == "critique" and (not situation.searching or _asks_anew(text, wishes, situation)):
+        if intent == "critique" and (
+            not situation.searching or asks_anew(text, wishes, situation.constraints)
+        ):
             intent = "recommend"
-        elif intent == "recommend" and situation.searching and _refines(text, wishes, likes):
+        elif intent == "recommend" and situation.searching and refines(text, wishes, likes):
             intent = "critique"
         return intent, confidence
 
@@ -269,32 +291,27 @@ def _ridge(rows: np.ndarray, intent_of: np.ndarray) -> np.ndarray:
     return np.asarray(np.linalg.solve(inputs.T @ weighted + penalty, weighted.T @ wanted))
 
 
-def _critique(plan: Plan, text: str, wishes: Wishes, like: Reference | None) -> Plan:
-    change: Change = next((name for name, pattern in _CHANGES if pattern.search(text)), "")
-    if like is not None and change not in ("cheaper", "pricier", "other_brand", "other_color"):
-        change = "more_like"
-    elif change in ("cheaper", "pricier") and (wishes.constraints.max_price or wishes.constraints.min_price):
-        change = ""  # "pricey, anything below 50?": the figure says how much
-    elif change == "more" and wishes:
-        change = ""  # "another one in blue": the wish is the change
-    facets = [match["facet"] or match["after"] or "price" for match in _RELAX.finditer(text)]
-    if facets:
-        change = ""
-    if change or facets:  # the words were spent on the change: they describe no product
-        wishes = replace(wishes, price="", constraints=replace(wishes.constraints, words=""))
-    return replace(
-        plan,
-        wishes=wishes,
-        change=change,
-        relax=tuple(dict.fromkeys(_FACETS[facet] for facet in facets)),
-        like=like,
-    )
-
-
 def _like(text: str) -> Reference | None:
     """The product a message wants something like ("like my kettle, but blue")."""
     match = _LIKE.search(text)
-    return Reference(match["what"], bool(_OWNED.search(match["what"]))) if match else None
+    if match and _LIKE_A_PERSON.search(text[: match.start()]):
+        return None  # "any good for a beginner like that"
+    return Reference(match["what"], bool(OWNED.search(match["what"]))) if match else None
+
+
+def _refusing(wishes: Wishes, dropped: LetGo) -> Wishes:
+    """The wishes, and no more of what was let go without having been wished for ("lose the Acme ones")."""
+    if not dropped.refused:
+        return wishes
+    asked = wishes.constraints
+    brands = [hit.name for hit in dropped.refused if hit.field == "brand"]
+    colors = [hit.name for hit in dropped.refused if hit.field == "color"]
+    refusing = replace(
+        asked,
+        not_brands=tuple(dict.fromkeys([*asked.not_brands, *brands])),
+        not_colors=tuple(dict.fromkeys([*asked.not_colors, *colors])),
+    )
+    return replace(wishes, constraints=refusing)
 
 
 def _without(text: str, like: Reference | None) -> str:
@@ -305,35 +322,6 @@ def _style(text: str) -> Style:
     if _FIVE_WORDS.search(text):
         return "five_words"
     return "long" if _LONG.search(text) else "brief"
-
-
-def _is_concrete(wishes: Wishes) -> bool:
-    """Whether more than loose words was wished for."""
-    return bool(replace(wishes, constraints=replace(wishes.constraints, words="")))
-
-
-def _is_bare(wishes: Wishes) -> bool:
-    """Whether a message is a product's kind or department and its traits, without a word besides."""
-    asked = wishes.constraints
-    return bool(asked.kinds or asked.departments) and not asked.words
-
-
-def _refines(text: str, wishes: Wishes, likes: bool) -> bool:
-    """Whether a request only narrows or changes what is shown, and names no new product."""
-    constraints = wishes.constraints
-    if likes or constraints.kinds or constraints.departments:
-        return False
-    if constraints.words and not (_OF_THE_SAME.search(text) and len(constraints.words.split()) <= 4):
-        return False
-    return _is_concrete(wishes) or any(pattern.search(text) for _, pattern in _CHANGES)
-
-
-def _asks_anew(text: str, wishes: Wishes, situation: Situation) -> bool:
-    """Whether a message that sounds like a critique names a product other than the one looked for."""
-    kinds, current = wishes.constraints.kinds, situation.constraints.kinds
-    return bool(kinds) and not set(kinds) & set(current) and not any(
-        pattern.search(text) for change, pattern in _CHANGES if change in ("cheaper", "pricier", "more_like")
-    )
 
 
 def is_short(message: str) -> bool:

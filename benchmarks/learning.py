@@ -3,9 +3,10 @@
 python -m benchmarks.learning      (promised: held-out preference accuracy 75 %, win rate 65 %, other figures
                                     within 2 %; one rater with 500 contrary ratings moves nothing)
 
-Made-up raters share a hidden preference: a narrative should name a price, and be short. They rate narratives
-that the embedded bundle tells of its own shoppers; what comes of it is asked of shoppers from whom nothing
-was learned. Then the same with a rater who says the contrary 500 times, with that rater alone, and with three
+Made-up raters share a hidden preference: a narrative should name a price, and be short. Each is told four
+narratives of one occasion by the embedded bundle, and gives the best a thumb up and the worst a thumb down;
+what comes of it is asked of shoppers from whom nothing was learned, by their thumbs and by any two of their
+four. Then the same with a rater who says the contrary 500 times, with that rater alone, and with three
 who say the contrary while held-out people are honest, so that the gate alone must see it. What was told,
 encoded or retrained before is kept in .cache/learning, so a run that was stopped goes on.
 """
@@ -18,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +29,12 @@ from crs.bundle import Bundle, default_path, split_users
 from crs.content import Encoder
 from crs.evaluation.occasions import Occasion, occasions
 from crs.evaluation.record import write_record
-from crs.learning.gate import Held, hold, narrate, preference_accuracy
+from crs.learning.gate import difference_interval, narrate, rewards
 from crs.learning.preferences import Occasion as RatedOccasion
 from crs.learning.preferences import Preference
+from crs.learning.report import Outcome
+from crs.measures import Measured, measure
+from crs.ranking.metrics import interval
 from crs.retrain import retrain
 from crs.rows import FusedRows
 from crs.training.preference import TuningSettings
@@ -40,20 +45,31 @@ from knowledge.types import Task
 OUT = Path("benchmarks/results/learning.json")
 WORK = Path(".cache/learning")
 TASK: Task = "product_endorsement"
-N_OCCASIONS = {"train": 110, "valid": 20, "test": 60}  # of each split, each told twice
+N_OCCASIONS = {"train": 100, "valid": 25, "test": 50}  # of each split
+N_TELLINGS = 4  # of each occasion
+N_SINGLE = 10  # of as many occasions one is rated with one thumb only
 N_CONTRARY, N_PUPPETS = 500, 100  # ratings by one rater; by each of three
-N_HELD_PER_TASK = 10  # narratives of each task for the gate and for the other figures
+N_HELD_PER_TASK = {"honest": 20}  # narratives of each task for the gate
+N_HELD_OF_OTHERS = 10  # in the runs that are not named above
+N_TOLD_ANEW = 2  # tellings of each test occasion by a new version
 WORTH_OF_A_PRICE = 30  # words
+_KEPT_AT_ONCE = 25  # occasions told between two looks at the disk
 _PRICE = re.compile(r"\$ ?\d")
+_MARGINS = (("under 5 words", 0, 5), ("5 to 14 words", 5, 15), ("15 and more", 15, 10**9))
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Two narratives of one occasion, and the purchases that they are told from."""
+    """Narratives of one occasion, and the purchases that they are told from."""
 
     occasion: Occasion
-    texts: tuple[str, str]
+    texts: tuple[str, ...]
     history_ids: tuple[str, ...]
+
+    @property
+    def best_and_worst(self) -> tuple[str, str]:
+        """By the hidden preference."""
+        return max(self.texts, key=liking), min(self.texts, key=liking)
 
 
 def liking(text: str) -> float:
@@ -65,7 +81,7 @@ def main() -> None:
     """Collect the ratings, retrain four times, measure, write the record."""
     bundle, encoder = Bundle.open(default_path()), KeptTexts(WORK / "texts.npz")
     rows = FusedRows(bundle, encoder)
-    told = {split: _told_twice(bundle, encoder, rows, split, n) for split, n in N_OCCASIONS.items()}
+    told = {split: _told(bundle, encoder, rows, split, n) for split, n in N_OCCASIONS.items()}
     honest = [*_rated(told["train"]), *_rated(told["valid"])]
     raters = split_users(f"contrary {i}" for i in range(20))["train"]  # from whom one may learn
     contrary = _contrary(told["train"], raters[0], N_CONTRARY)
@@ -76,14 +92,16 @@ def main() -> None:
         "one contrary alone": contrary,
         "three contrary and honest held-out people": [*puppets, *_rated(told["valid"])],
     }
-    measure = Measuring(bundle, encoder, rows, told["test"])
+    measuring = Measuring(bundle, encoder, rows, told["test"])
     figures: dict[str, Any] = {}
     config = {
-        "occasions": N_OCCASIONS, "contrary": N_CONTRARY, "puppets": N_PUPPETS, "task": TASK,
-        "held_per_task": N_HELD_PER_TASK, "settings": asdict(TuningSettings()), "version": bundle.version,
+        "occasions": N_OCCASIONS, "tellings": N_TELLINGS, "task": TASK,
+        "contrary": N_CONTRARY, "puppets": N_PUPPETS,
+        "held_per_task": N_HELD_PER_TASK | {"others": N_HELD_OF_OTHERS},
+        "settings": asdict(TuningSettings()), "version": bundle.version,
     }  # fmt: skip
     for name, ratings in runs.items():
-        figures[name] = _once(f"figures {name}", partial(_run, name, ratings, bundle, encoder, measure))
+        figures[name] = _once(f"figures {name}", partial(_run, name, ratings, bundle, encoder, measuring))
         encoder.save()
         write_record(OUT, config, figures)
         print(json.dumps({name: figures[name]}, indent=2), flush=True)
@@ -117,67 +135,103 @@ class Measuring:
 
     def __init__(self, first: Bundle, encoder: KeptTexts, rows: FusedRows, told: Sequence[Compared]) -> None:
         self._first, self._encoder, self._rows, self._told = first, encoder, rows, told
-        self._before: Held | None = None
+        self._before: Measured | None = None
 
     def __call__(self, new: Bundle) -> dict[str, Any]:
         """Preference accuracy, win rate by the hidden preference, and the other figures, old and new."""
         rows = self._rows.for_version(new)
-        preferences = [
-            Preference(each.occasion.user_id, _rated_occasion(each), *sorted(each.texts, key=liking)[::-1])
-            for each in self._told
-            if liking(each.texts[0]) != liking(each.texts[1])
-        ]
-        asked = [each.occasion for each in self._told]
+        asked = [tell for each in self._told for tell in _tellings(each.occasion, N_TOLD_ANEW)]
         texts = [each.text for each in narrate(new, self._encoder, rows, asked, WORK / "gguf")]
-        firsts = [each.texts[0] for each in self._told]
-        wins = [
-            (liking(now) > liking(was)) + 0.5 * (liking(now) == liking(was))
-            for now, was in zip(texts, firsts, strict=True)
-        ]
-        self._before = self._before or self._held(self._first)
-        return {
-            "preference_accuracy": preference_accuracy(self._first, new, self._rows, preferences),
-            "n_preferences": len(preferences),
-            "win_rate": float(np.mean(wins)),
-            "n_wins_asked": len(wins),
-            "names_a_price": _old_and_new(lambda text: bool(_PRICE.search(text)), firsts, texts),
-            "words": _old_and_new(lambda text: len(text.split()), firsts, texts),
-            "others": _others(self._before, self._held(new)),
+        olds = [each.texts for each in self._told for _ in range(N_TOLD_ANEW)]
+        wins = [_wins(liking(now) - liking(was)) for now, old in zip(texts, olds, strict=True) for was in old]
+        asked_of = [i for i, each in enumerate(self._told) for _ in range(N_TOLD_ANEW * len(each.texts))]
+        earlier = [text for each in self._told for text in each.texts]
+        self._before = self._before or self._measured(self._first)
+        return self._accuracies(new) | {
+            "win_rate": _mean(wins, asked_of),
+            "n_told_anew": len(texts),
+            "names_a_price": _old_and_new(lambda text: bool(_PRICE.search(text)), earlier, texts),
+            "words": _old_and_new(lambda text: len(text.split()), earlier, texts),
+            "others": _others(self._before, self._measured(new)),
         }
 
-    def _held(self, bundle: Bundle) -> Held:
-        return hold(
-            bundle, self._encoder, self._rows.for_version(bundle), bundle.splits["test"], WORK / "gguf",
-            n_per_task=N_HELD_PER_TASK,
-        )  # fmt: skip
+    def _accuracies(self, new: Bundle) -> dict[str, Any]:
+        """How often the reward is larger for what is liked better: of best and worst, and of any two."""
+        alone = [
+            Preference(each.occasion.user_id, _rated_occasion(each), text, None)
+            for each in self._told
+            for text in each.texts
+        ]
+        rewarded = iter(rewards(self._first, new, self._rows, alone))
+        thumbs: list[float] = []
+        any_two: list[tuple[int, float, float]] = []  # occasion, how much better one is, whether rewarded
+        for i, each in enumerate(self._told):
+            of = {text: next(rewarded)[0] for text in each.texts}
+            best, worst = each.best_and_worst
+            if liking(best) != liking(worst):
+                thumbs.append(_wins(of[best] - of[worst]))
+            for one, other in combinations(of, 2):
+                margin = liking(one) - liking(other)
+                if margin:
+                    any_two.append((i, abs(margin), _wins((of[one] - of[other]) * margin)))
+        return {
+            "preference_accuracy": _mean(thumbs, range(len(thumbs))),
+            "n_preferences": len(thumbs),
+            "accuracy_of_any_two": _mean([won for *_, won in any_two], [i for i, *_ in any_two]),
+            "n_any_two": len(any_two),
+            "accuracy_of_any_two_by_how_much_better": {
+                name: float(np.mean([won for _, margin, won in any_two if low <= margin < high]))
+                for name, low, high in _MARGINS
+            },
+        }
+
+    def _measured(self, bundle: Bundle) -> Measured:
+        return measure(bundle, self._encoder, self._rows.for_version(bundle), bundle.splits["test"])
 
 
-def _others(before: Held, after: Held) -> dict[str, list[float | None]]:
-    """Old and new of what nobody rated."""
-    both = (before, after)
+def _others(before: Measured, after: Measured) -> dict[str, Any]:
+    """What nobody rated."""
     return {
-        "hit_rate": [held.measured.hit_rate for held in both],
-        "reference_loss": [held.measured.loss for held in both],
-        "wrong_claims": [held.narratives.wrong_claims for held in both],
-        "plain_statements": [held.narratives.empty for held in both],
+        "hit_rate": _pair(before.hit_rate, after.hit_rate),
+        "reference_loss": _pair(before.loss, after.loss),
     }
 
 
-def _old_and_new(of: Callable[[str], float], old: Sequence[str], new: Sequence[str]) -> list[float]:
-    return [float(np.mean([of(text) for text in texts])) for texts in (old, new)]
+def _at_the_gate(outcome: Outcome) -> dict[str, Any]:
+    """What the gate looked at; the difference of a share with its 90 % interval, in points."""
+    before, after = outcome.before, outcome.after
+    if before is None or after is None:
+        return {}
+    was, now = before.narratives, after.narratives
+    few = difference_interval(was.wrong_sentences, now.wrong_sentences)
+    return _others(before.measured, after.measured) | {
+        "n_narratives": len(now.told),
+        "wrong_claims": _pair(was.wrong_claims, now.wrong_claims),
+        "wrong_claims_points_more": [100 * end for end in few],
+        "plain_statements": _pair(was.empty, now.empty),
+        "preference_accuracy": after.accuracy,
+    }
+
+
+def _pair(before: float | None, after: float | None) -> dict[str, float | None]:
+    return {"before": before, "after": after}
+
+
+def _old_and_new(of: Callable[[str], float], old: Sequence[str], new: Sequence[str]) -> dict[str, Any]:
+    return _pair(*(float(np.mean([of(text) for text in texts])) for texts in (old, new)))
 
 
 def _run(
-    name: str, ratings: Sequence[Rating], bundle: Bundle, encoder: KeptTexts, measure: Measuring
+    name: str, ratings: Sequence[Rating], bundle: Bundle, encoder: KeptTexts, measuring: Measuring
 ) -> dict[str, Any]:
     """Retrain on ``ratings`` in a data folder of their own, and measure what was promoted."""
     data_dir = WORK / _slug(name)
-    figures = _once(f"retrained {name}", partial(_retrained, ratings, bundle, encoder, data_dir))
-    return figures | (measure(Bundle.open(in_use(bundle.path, data_dir))) if figures["promoted"] else {})
+    figures = _once(f"retrained {name}", partial(_retrained, name, ratings, bundle, encoder, data_dir))
+    return figures | (measuring(Bundle.open(in_use(bundle.path, data_dir))) if figures["promoted"] else {})
 
 
 def _retrained(
-    ratings: Sequence[Rating], bundle: Bundle, encoder: KeptTexts, data_dir: Path
+    name: str, ratings: Sequence[Rating], bundle: Bundle, encoder: KeptTexts, data_dir: Path
 ) -> dict[str, Any]:
     log_path = data_dir / "feedback.sqlite"
     log_path.unlink(missing_ok=True)
@@ -185,8 +239,9 @@ def _retrained(
         for rating in ratings:
             log.append(rating)
     started = time.perf_counter()
+    n_told = N_HELD_PER_TASK.get(name, N_HELD_OF_OTHERS)
     outcome = retrain(
-        bundle.path, data_dir=data_dir, encoder=encoder, n_told_per_task=N_HELD_PER_TASK, progress=_progress
+        bundle.path, data_dir=data_dir, encoder=encoder, n_told_per_task=n_told, progress=_progress
     )
     new = Bundle.open(in_use(bundle.path, data_dir))
     (data_dir / "report.txt").write_text("\n".join(outcome.lines()) + "\n", encoding="utf-8")
@@ -196,38 +251,43 @@ def _retrained(
         "raters": outcome.n_raters,
         "promoted": outcome.promoted,
         "reason": outcome.reason,
-        "held_out_accuracy_at_the_gate": outcome.after.accuracy if outcome.after else None,
+        "at_the_gate": _at_the_gate(outcome),
         "in_use": "the first" if new.version == bundle.version else "the new version",
         "seconds": round(time.perf_counter() - started),
     }
 
 
-def _told_twice(bundle: Bundle, encoder: KeptTexts, rows: FusedRows, split: str, n: int) -> list[Compared]:
-    """Two narratives of each of ``n`` occasions of the split's shoppers."""
-    asked = occasions(bundle, bundle.splits[split], n, seed=29)[TASK]
+def _told(bundle: Bundle, encoder: KeptTexts, rows: FusedRows, split: str, n: int) -> list[Compared]:
+    """`N_TELLINGS` narratives of each of ``n`` occasions of the split's shoppers."""
+    asked = occasions(bundle, bundle.splits[split], n, seed=29, tasks=[TASK])[TASK]
 
-    def tell() -> list[str]:
-        twice = [replace(each, seed=each.seed + extra) for each in asked for extra in (0, 10_000)]
-        told = narrate(bundle, encoder, rows, twice, WORK / "gguf", lambda *at: _progress(split, *at))
+    def tell(some: Sequence[Occasion]) -> list[list[str]]:
+        tellings = [telling for each in some for telling in _tellings(each, N_TELLINGS)]
+        told = narrate(bundle, encoder, rows, tellings, WORK / "gguf", lambda *at: _progress(split, *at))
         encoder.save()
-        return [each.text for each in told]
+        texts = [each.text for each in told]
+        return [texts[i : i + N_TELLINGS] for i in range(0, len(texts), N_TELLINGS)]
 
-    texts = _once(f"told {split} {n} {bundle.version}", tell)
+    found: list[list[str]] = []
+    for start in range(0, n, _KEPT_AT_ONCE):
+        some = asked[start : start + _KEPT_AT_ONCE]
+        name = f"told {split} {start} to {start + len(some)} {bundle.version}"
+        found += _once(name, partial(tell, some))
     return [
-        Compared(
-            each,
-            (texts[2 * i], texts[2 * i + 1]),
-            tuple(purchase.item_id for purchase in each.history(bundle.store)),
-        )
-        for i, each in enumerate(asked)
+        Compared(each, tuple(texts), tuple(purchase.item_id for purchase in each.history(bundle.store)))
+        for each, texts in zip(asked, found, strict=True)
     ]
 
 
+def _tellings(occasion: Occasion, n: int) -> list[Occasion]:
+    return [replace(occasion, seed=occasion.seed + 10_000 * k) for k in range(n)]
+
+
 def _rated(told: Iterable[Compared]) -> Iterator[Rating]:
-    """Thumbs by the hidden preference; of every third occasion only one narrative is rated."""
+    """Thumbs by the hidden preference; of some occasions only one narrative is rated."""
     for i, each in enumerate(told):
         thumbs = list(_thumbs(each, 1, each.occasion.user_id, f"{each.occasion.user_id}-{i}"))
-        yield from thumbs if i % 3 else thumbs[i % 2 : i % 2 + 1]
+        yield from thumbs if i % N_SINGLE else thumbs[i // N_SINGLE % 2 :][:1]
 
 
 def _contrary(told: Sequence[Compared], rater: str, n: int) -> list[Rating]:
@@ -239,11 +299,10 @@ def _contrary(told: Sequence[Compared], rater: str, n: int) -> list[Rating]:
 
 
 def _thumbs(told: Compared, sign: int, rater: str, name: str) -> Iterator[Rating]:
-    margin = sign * (liking(told.texts[0]) - liking(told.texts[1]))
-    if not margin:
+    """A thumb up for the best and one down for the worst; with ``sign`` -1 the contrary."""
+    if liking(told.best_and_worst[0]) == liking(told.best_and_worst[1]):
         return
-    thumbs = (1, -1) if margin > 0 else (-1, 1)
-    for k, (text, thumb) in enumerate(zip(told.texts, thumbs, strict=True)):
+    for k, (text, thumb) in enumerate(zip(told.best_and_worst, (sign, -sign), strict=True)):
         yield Rating(
             name, f"{name}-{k}", rater, TASK, told.occasion.target_id, thumb, text=text,
             history_ids=told.history_ids, seed=told.occasion.seed, created_s=0.0,
@@ -262,6 +321,16 @@ def _once(name: str, make: Callable[[], Any]) -> Any:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(made))
     return json.loads(path.read_text())
+
+
+def _mean(values: Sequence[float], owners: Sequence[int]) -> dict[str, float]:
+    """Mean with its 95 % interval; values of one owner belong together."""
+    low, high = interval(np.array(values), np.array(owners))
+    return {"value": float(np.mean(values)), "low": low, "high": high}
+
+
+def _wins(margin: float) -> float:
+    return 0.5 if margin == 0 else float(margin > 0)
 
 
 def _slug(name: str) -> str:

@@ -1,9 +1,11 @@
 """Many people at one narrator: together against one after the other, and what is remembered of them.
 
-python -m benchmarks.many_shoppers [--size 60M]
+python -m benchmarks.many_shoppers [--size 60M] [--rounds 4]
 
 Promised at 60M, f16, one thread: eight at once 1.5 times the tokens a second, p95 of the first token under a
-quarter of that in line; a second turn four times sooner; whoever is taken up again waits 5 ms for it.
+quarter of that in line; a second turn four times sooner; whoever is taken up again waits 5 ms for it; and
+memory does not grow once parking is full. Crowds come in several rounds, each to a model opened anew: told
+are the medians of the rounds and the 10th and 90th percentile. A run on a GPU has a record of its own.
 """
 
 from __future__ import annotations
@@ -17,10 +19,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from benchmarks.measuring import resident_mb
+from benchmarks.measuring import device_name, record_path, resident_mb, told
 from benchmarks.models import SIZES, random_gguf
 from crs.adapter import SoftTokens
 from crs.bundle import Bundle
@@ -41,6 +44,9 @@ N_SOFT, N_QUESTION, N_TOKENS = 50, 40, 64
 N_QUESTIONS = (10, 40)  # of a second turn: a few words, or a target with its listing
 AT_ONCE = (1, 2, 4, 8, 16)
 N_IN_TURN, N_TURNS = 200, 20
+N_ROUNDS = 4  # of each crowd
+N_ROUNDS_IN_TURN = 3  # of all people in turn, with more of them than parking has room for
+ROOMY_BYTES, TIGHT_BYTES = 4 * 2**30, 64 * 2**20  # of parking
 SAMPLING = Sampling(temperature=0.8, max_tokens=N_TOKENS)
 
 
@@ -55,14 +61,29 @@ def main() -> None:
     """Measure, write the record and print it."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--size", choices=list(SIZES), default="60M")
-    size = parser.parse_args().size
+    parser.add_argument("--rounds", type=int, default=N_ROUNDS, help=f"of each crowd ({N_ROUNDS})")
+    parser.add_argument("--out", type=Path, default=OUT)
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        path = random_gguf(Path(folder), size)
-        figures = {"together": _together(path), "second turn": _second_turn(path), "in turn": _in_turn(path)}
-    write_record(OUT, {"model": f"random {size}", "weights": "f16", "threads": 1}, figures)
+        path = random_gguf(Path(folder), asked.size)
+        device = _device(path)
+        figures = {
+            "together": _together(path, asked.rounds),
+            "second turn": _second_turn(path),
+            "in turn": {"eight rooms": _in_turn(path)},
+            "in turn, parking full": _parking_full(path),
+        }
+    config = {"model": f"random {asked.size}", "weights": "f16", "threads": 1, "rounds": asked.rounds}
+    write_record(record_path(asked.out, device), config | {"device": device_name(device)}, figures)
     for part, table in figures.items():
         for name, values in table.items():
-            print(part, name, *(f"{key} {value:.4g}" for key, value in values.items()), sep="\t")
+            print(part, name, *(f"{key} {value}" for key, value in values.items()), sep="\t")
+
+
+def _device(path: Path) -> str:
+    model = LlamaCppModel(path, n_seqs=1, n_threads=1)
+    model.close()
+    return model.device
 
 
 def _prompt(model: LlamaCppModel, person: int, turn: int = 0, n_question: int = N_QUESTION) -> list[Segment]:
@@ -84,19 +105,25 @@ def _tell(model: LlamaCppModel, person: int) -> Heard:
     return Heard([time.perf_counter() - asked for _ in text])
 
 
-def _together(path: Path) -> dict[str, dict[str, float]]:
-    """For each number of people at once: in one batch, and in a line of one at a time."""
-    found = {}
+def _together(path: Path, n_rounds: int) -> dict[str, dict[str, Any]]:
+    """For each number of people at once: in one batch, and in a line of one at a time, in turn."""
+    found: dict[str, dict[str, Any]] = {}
     for n in AT_ONCE:
-        batched = _crowd(path, n, n_seqs=8)
-        lined = _crowd(path, n, n_seqs=1)
-        found[f"{n} at once"] = {
-            **batched,
-            **{f"in_line_{name}": value for name, value in lined.items()},
-            "speed_ratio": batched["tokens_per_s"] / lined["tokens_per_s"],
-            "first_p95_ratio": batched["first_p95_ms"] / lined["first_p95_ms"],
-        }
+        rounds = [_round(path, n) for _ in range(n_rounds)]
+        found[f"{n} at once"] = {}
+        for name in rounds[0]:
+            found[f"{n} at once"] |= told(name, [each[name] for each in rounds])
     return found
+
+
+def _round(path: Path, n: int) -> dict[str, float]:
+    batched, lined = _crowd(path, n, n_seqs=8), _crowd(path, n, n_seqs=1)
+    return {
+        **batched,
+        **{f"in_line_{name}": value for name, value in lined.items()},
+        "speed_ratio": batched["tokens_per_s"] / lined["tokens_per_s"],
+        "first_p95_ratio": batched["first_p95_ms"] / lined["first_p95_ms"],
+    }
 
 
 def _crowd(path: Path, n: int, *, n_seqs: int) -> dict[str, float]:
@@ -127,7 +154,7 @@ def _crowd(path: Path, n: int, *, n_seqs: int) -> dict[str, float]:
     }
 
 
-def _second_turn(path: Path) -> dict[str, dict[str, float]]:
+def _second_turn(path: Path) -> dict[str, dict[str, Any]]:
     """First token of a second question, with what was read of the person before and without it."""
     found = {}
     model = LlamaCppModel(path, n_seqs=1, n_threads=1, parking_bytes=0)
@@ -140,7 +167,7 @@ def _second_turn(path: Path) -> dict[str, dict[str, float]]:
     return found
 
 
-def _own_second_turn() -> dict[str, dict[str, float]]:
+def _own_second_turn() -> dict[str, dict[str, Any]]:
     """The same with the prompts that the embedded narrator is given, of shoppers with long histories."""
     bundle, encoder = Bundle.open(None), Encoder()
     rows, items = FusedRows(bundle, encoder), bundle.store.items
@@ -169,9 +196,7 @@ def _own_second_turn() -> dict[str, dict[str, float]]:
     return figures
 
 
-def _remembered_or_anew(
-    model: LlamaCppModel, prompt: Callable[[int, int], list[Segment]]
-) -> dict[str, float]:
+def _remembered_or_anew(model: LlamaCppModel, prompt: Callable[[int, int], list[Segment]]) -> dict[str, Any]:
     kept, anew = [], []
     for person in range(N_TURNS):
         model.logits(prompt(person, 0))
@@ -179,18 +204,19 @@ def _remembered_or_anew(
         model.logits(prompt(person + N_TURNS, 0))  # someone else takes the only room
         anew.append(_ms(model, prompt(person, 2)))
     return {
-        "remembered_median_ms": statistics.median(kept),
-        "anew_median_ms": statistics.median(anew),
+        **told("remembered_median_ms", kept),
+        **told("anew_median_ms", anew),
         "ratio": statistics.median(anew) / statistics.median(kept),
+        "memory_mb": resident_mb(),
     }
 
 
-def _in_turn(path: Path) -> dict[str, dict[str, float]]:
+def _in_turn(path: Path) -> dict[str, float]:
     """Many people in turn over eight rooms: what it costs to take each up again, and the memory.
 
     They come back with a question of one token, so that little else is in the time.
     """
-    model = LlamaCppModel(path, n_seqs=8, n_threads=1, parking_bytes=4 * 2**30)
+    model = LlamaCppModel(path, n_seqs=8, n_threads=1, parking_bytes=ROOMY_BYTES)
     for person in range(N_IN_TURN):
         model.logits(_prompt(model, person))
     parked = model.load.n_parked
@@ -211,7 +237,26 @@ def _in_turn(path: Path) -> dict[str, dict[str, float]]:
         "memory_mb_second_round": memory_then,
     }
     model.close()
-    return {"eight rooms": figures}
+    return figures
+
+
+def _parking_full(path: Path) -> dict[str, dict[str, float]]:
+    """The same people, round after round, where parking has room for some of them: what memory does."""
+    model = LlamaCppModel(path, n_seqs=8, n_threads=1, parking_bytes=TIGHT_BYTES)
+    found = {}
+    for number in range(1, N_ROUNDS_IN_TURN + 1):
+        for person in range(N_IN_TURN):
+            model.logits(_prompt(model, person, number))
+        load = model.load
+        found[f"round {number}"] = {
+            "people": N_IN_TURN,
+            "budget_mb": TIGHT_BYTES / 2**20,
+            "parked": load.n_parked,
+            "parked_mb": round(load.parked_bytes / 2**20, 2),
+            "memory_mb": resident_mb(),
+        }
+    model.close()
+    return found
 
 
 def _ms(model: LlamaCppModel, prompt: list[Segment]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import statistics
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,25 @@ def told(name: str, values: Sequence[float]) -> dict[str, float | list[float]]:
     """The median under ``name`` and the 10th and 90th percentile beside it, to four digits."""
     low, high = np.quantile(values, [0.1, 0.9])
     return {name: _rounded(statistics.median(values)), f"{name}_p10_p90": [_rounded(low), _rounded(high)]}
+
+
+def device_name(device: str) -> str:
+    """A model's device, with the name of the GPU that its layers lie on, as far as the driver tells."""
+    if not device.startswith("gpu"):
+        return device
+    asked = ("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
+    try:
+        found = (
+            subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split("\n")[0].strip()
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return device
+    return f"{device}, {found}"
+
+
+def record_path(path: Path, device: str) -> Path:
+    """Where a record goes: what a GPU does takes no processor's place."""
+    return path.with_stem(f"{path.stem}_gpu") if device.startswith("gpu") else path
 
 
 def resident_mb() -> int:

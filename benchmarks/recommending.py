@@ -4,8 +4,9 @@ python -m benchmarks.recommending      (promised, one thread, warm: 15 ms and 80
 
 The catalogues are made up: items in 300 themes that their content, factors and ties follow, brands, colors,
 departments and prices drawn at random. People own ten items each; every other wish has filters. The ranker
-has as many signals as a fitted one, all weighing alike. Beside it: what is paid once, at opening and for the
-first answer, how much of the list the shortlist keeps, and what WALS and its fold-in take.
+has as many signals as a fitted one, all weighing alike; what reads as the narrator does has random weights.
+Beside it: what is paid once, at opening and for the first answer, how much of the list the shortlist keeps,
+and what WALS and its fold-in take.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measuring import resident_mb, told
+from crs.adapter import SoftTokens, build_adapter
 from crs.cf import fit_wals, fold_in, gram
 from crs.evaluation.record import write_record
 from crs.ranking import shortlist
 from crs.ranking.blend import even_blend
 from crs.ranking.links import N_LINKS, Links
+from crs.ranking.next_item import CONFIG, ItemRows, NextItem
 from crs.ranking.ranker import Ranker
+from crs.ranking.sequential import build_layers
 from crs.ranking.signals import Again, Family, Nearness, Prior, Signal, Wals
 from crs.recommender import Recommender
 from knowledge.types import Constraints, Interaction, Item
@@ -170,7 +174,18 @@ def _ranker(
         ids = by_theme[starts[:, None] + drawn].astype(np.int32)
         weights = -np.sort(-random.random(ids.shape, dtype=np.float32), axis=1)
         signals.append(Signal(f"ties {at}", family, Links(ids, weights, 0.7)))
+    signals.append(Signal("sequence", "sequence", _next_item(ItemRows(factors, content), buyers, random)))
     return Ranker(signals, even_blend(signals))
+
+
+def _next_item(rows: ItemRows, buyers: np.ndarray, random: np.random.Generator) -> NextItem:
+    """As much work as a trained one, over an adapter of the embedded narrator's size."""
+    import torch
+
+    soft_tokens = SoftTokens(build_adapter("mlp", 256), np.zeros((51, 256), np.float32))
+    layers = build_layers(CONFIG.width, input_scale=torch.ones(soft_tokens.n_hidden)).eval()
+    table = random.standard_normal((len(buyers), CONFIG.width), dtype=np.float32)
+    return NextItem(soft_tokens, rows, layers, table, np.log1p(buyers), 0)
 
 
 def _ms(recommender: Recommender, owned: list[int], turn: int) -> float:

@@ -164,7 +164,7 @@ class Soak:
 
     def _hurry(self, rng: random.Random) -> None:
         try:
-            list(self._ask(rng.randrange(N_PEOPLE), caller=Caller("in a hurry", patience_s=0.001)))
+            list(self._ask(rng.randrange(N_PEOPLE), caller=Caller(patience_s=0.001)))
         except ModelError:
             self.tally.note("given up after a millisecond")
         else:

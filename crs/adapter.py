@@ -25,13 +25,19 @@ AdapterKind = Literal["mlp", "causal"]
 
 
 def build_adapter(
-    kind: AdapterKind, llm_dim: int, n_hidden: int = 512, *, dropout: float = 0.0
+    kind: AdapterKind,
+    llm_dim: int,
+    n_hidden: int = 512,
+    *,
+    dropout: float = 0.0,
+    input_scale: torch.Tensor | None = None,
 ) -> nn.Module:
     """A module ``rows (B, n, 512) float32 -> (B, n, llm_dim)``; its ``trunk`` gives (B, n, n_hidden).
 
     ``mlp`` maps each row by itself; ``causal`` first lets a row see the rows before it.
     Rows come out with unit variance times one learned scale; the place of a row in the
-    history is added by the caller as the embedding of its pointer token.
+    history is added by the caller as the embedding of its pointer token. ``input_scale`` (d,) is for
+    rows (B, n, d) that are not fused ones: what brings each of their dimensions to unit variance.
     """
     import torch
     from torch import nn
@@ -42,11 +48,12 @@ def build_adapter(
         def __init__(self) -> None:
             super().__init__()
             # Brings both halves to unit variance a dimension: factors have norm about 1, content exactly 1.
-            scale = torch.cat(
+            fused_scale = torch.cat(
                 [torch.full((N_FACTORS,), N_FACTORS**0.5), torch.full((CONTENT_DIM,), CONTENT_DIM**0.5)]
             )
+            scale = fused_scale if input_scale is None else input_scale
             self.register_buffer("input_scale", scale, persistent=False)
-            self.enter = nn.Linear(N_FACTORS + CONTENT_DIM, n_hidden)
+            self.enter = nn.Linear(len(scale), n_hidden)
             if kind == "causal":
                 layer = nn.TransformerEncoderLayer(
                     n_hidden, n_hidden // 64, 2 * n_hidden, dropout=dropout, activation="gelu",
@@ -61,16 +68,20 @@ def build_adapter(
             self.output_scale = nn.Parameter(torch.tensor(0.06))
 
         def trunk(self, rows: torch.Tensor) -> torch.Tensor:
-            """What soft tokens and the scores of next items (crs/ranking/sequential.py) are read from."""
+            """What soft tokens and the scores of next items (crs/ranking/next_item.py) are read from."""
             hidden = nn.functional.gelu(self.enter(rows * self.input_scale))
             if self.mix is not None:
                 mask = nn.Transformer.generate_square_subsequent_mask(rows.shape[1], device=rows.device)
                 hidden = self.mix(hidden, mask=mask, is_causal=True)
             return nn.functional.gelu(self.middle(hidden))
 
-        def forward(self, rows: torch.Tensor) -> torch.Tensor:
-            soft: torch.Tensor = self.norm(self.leave(self.trunk(rows))) * self.output_scale
+        def leaving(self, hidden: torch.Tensor) -> torch.Tensor:
+            """Rows of the trunk as soft tokens."""
+            soft: torch.Tensor = self.norm(self.leave(hidden)) * self.output_scale
             return soft
+
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            return self.leaving(self.trunk(rows))
 
     return Adapter()
 
@@ -87,6 +98,11 @@ class SoftTokens:
         """Width of a soft token."""
         return int(self.pointer_rows.shape[1])
 
+    @property
+    def n_hidden(self) -> int:
+        """Width of the trunk's rows."""
+        return int(self.module.leave.in_features)  # type: ignore[union-attr, arg-type]
+
     def segments(self, rows: NDArray[np.float32], evidence: Evidence, n_free: int) -> list[Segment]:
         """See `HistoryReader.segments`: a row each, the target's apart: it alone changes with the target."""
         n_history = len(evidence.items)
@@ -96,10 +112,23 @@ class SoftTokens:
 
     def __call__(self, rows: NDArray[np.float32], positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """``rows`` (n, 512), ``positions`` (n,) 1..50 or 0 for the target -> (n, llm_dim) float32."""
+        return self.leaving(self.hidden(rows), positions)
+
+    def hidden(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the trunk makes of ``rows`` (n, 512), float32 (n, n_hidden); or of (B, n, 512)."""
+        import torch
+
+        histories = torch.from_numpy(np.ascontiguousarray(rows, np.float32))
+        with torch.inference_mode():
+            hidden = self.module.trunk(histories if rows.ndim == 3 else histories[None])  # type: ignore[operator]
+        return np.asarray((hidden if rows.ndim == 3 else hidden[0]).numpy())
+
+    def leaving(self, hidden: NDArray[np.float32], positions: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Hidden rows (n, n_hidden) as soft tokens at their ``positions``, float32 (n, llm_dim)."""
         import torch
 
         with torch.inference_mode():
-            soft = self.module(torch.from_numpy(np.ascontiguousarray(rows, np.float32))[None])[0].numpy()
+            soft = self.module.leaving(torch.from_numpy(hidden)).numpy()  # type: ignore[operator]
         return np.ascontiguousarray(soft + self.pointer_rows[positions], dtype=np.float32)
 
     @classmethod

@@ -5,6 +5,8 @@
     item_factors.npy    CF, float16 (n_items, 128)
     item_content.npy    content of the items alone, float16 (n_items, 384), unit rows
     ranker.npz          what ranks: ties of items, counts, the blend's weights (crs/ranking/ranker.py)
+    next_item.safetensors  what comes next, read off the narrator's trunk (crs/ranking/next_item.py);
+                        only in a bundle whose ranker was fitted beside a narrator
     splits.json         "train" / "valid" / "test" -> user ids; no user is in two
     narrator/           config.json, tokenizer.json, model.safetensors, adapter.safetensors, a card;
                         of a foreign language model: foreign.json, tokenizer/, adapter.safetensors
@@ -28,10 +30,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crs.adapter import SoftTokens
 from crs.cf import N_FACTORS, fit_wals
 from crs.content import CONTENT_DIM, Encoder, TextEncoder, item_text
 from crs.fusion import mean_norm
 from crs.narrator.narrator_folder import missing_parts
+from crs.ranking.next_item import ItemRows, NextItem
 from crs.ranking.ranker import Ranker, fit_ranker, load_ranker, save_ranker
 from crs.ranking.replacing import replacement_rate
 from knowledge.errors import BundleError, InputError, NotFoundError
@@ -40,8 +44,9 @@ from knowledge.types import SIGNALS, Signals
 
 SCHEMA = 1
 MANIFEST, FACTORS, CONTENT, SPLITS = "manifest.json", "item_factors.npy", "item_content.npy", "splits.json"
-RANKER = "ranker.npz"
+RANKER, NEXT_ITEM = "ranker.npz", "next_item.safetensors"
 NARRATOR, STORE = "narrator", "store"
+ADAPTER = "adapter.safetensors"
 EMBEDDED = Path(__file__).resolve().parents[1] / "assets" / "demo"
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
@@ -102,7 +107,20 @@ class Bundle:
         """What ranks; BundleError where the bundle is from before there was one."""
         if RANKER not in self.manifest["parts"]:
             raise BundleError(f"{self.path}: no {RANKER}; run `python -m crs fit-ranker {self.path}`")
-        return load_ranker(self.path / RANKER, self.item_content, self.item_factors)
+        next_item = None
+        if NEXT_ITEM in self.manifest["parts"]:
+            next_item = NextItem.load(self.path / NEXT_ITEM, self.soft_tokens, self.item_rows)
+        return load_ranker(self.path / RANKER, self.item_content, self.item_factors, next_item)
+
+    @cached_property
+    def soft_tokens(self) -> SoftTokens:
+        """The narrator's adapter, whose trunk the ranker reads too; ModelError where it cannot be read."""
+        return SoftTokens.load(self.narrator_dir / ADAPTER)
+
+    @property
+    def item_rows(self) -> ItemRows:
+        """The items as the narrator may hear them."""
+        return ItemRows(self.item_factors, self.item_content, self.narrator_signals)
 
     @property
     def narrator_dir(self) -> Path:
@@ -156,7 +174,6 @@ def build_bundle(
         shutil.copytree(store.path, folder / STORE)
         np.save(folder / FACTORS, factors.astype(np.float16), allow_pickle=False)
         np.save(folder / CONTENT, content.astype(np.float16), allow_pickle=False)
-        save_ranker(folder / RANKER, _fit_ranker(store, content, factors, signals, progress))
         (folder / SPLITS).write_text(json.dumps(split_users(store.user_ids)), encoding="utf-8")
         manifest: dict[str, Any] = {
             "schema": SCHEMA,
@@ -173,12 +190,18 @@ def build_bundle(
         if (source / MANIFEST).exists() and "narrator" in (origin := read_manifest(source)):
             shutil.copytree(source / NARRATOR, folder / NARRATOR)
             manifest["narrator"] = origin["narrator"]
+        unsealed = manifest | {"parts": {FACTORS: fingerprint(folder / FACTORS)}}
+        bundle = Bundle(folder, unsealed, store, factors, content, {}, mean_norm(factors))
+        _write_ranker(folder, _fit_ranker(bundle, progress))
         _seal(folder, manifest)
     return Bundle.open(bundle_path)
 
 
 def install_narrator(bundle_path: str | Path, source: str | Path) -> Bundle:
-    """Put the narrator files of the folder ``source`` into the bundle, as trained on its factors."""
+    """Put the narrator files of the folder ``source`` into the bundle, as trained on its factors.
+
+    What read the trunk of a narrator before is taken out of the ranking until `install_ranker` fits it anew.
+    """
     source = Path(source)
     if missing := missing_parts(source):
         raise BundleError(f"{source}: not a narrator, {', '.join(missing)} missing; train one there")
@@ -186,9 +209,9 @@ def install_narrator(bundle_path: str | Path, source: str | Path) -> Bundle:
 
 
 def install_ranker(bundle_path: str | Path, progress: Progress | None = None) -> Bundle:
-    """Fit the bundle's ranker anew on its own purchases, content and factors; all other parts stay."""
+    """Fit the bundle's ranker anew on its purchases, content, factors and narrator; all other parts stay."""
     bundle = Bundle.open(bundle_path)
-    ranker = _fit_ranker(bundle.store, bundle.item_content, bundle.item_factors, bundle.signals, progress)
+    ranker = _fit_ranker(bundle, progress)
     return derive_bundle(bundle.path, bundle.path, reads_factors=False, ranker=ranker)
 
 
@@ -211,11 +234,12 @@ def derive_bundle(
         shutil.copytree(source, folder, dirs_exist_ok=True)
         if item_factors is not None:
             np.save(folder / FACTORS, item_factors.astype(np.float16), allow_pickle=False)
-        if ranker is not None:
-            save_ranker(folder / RANKER, ranker)
         if narrator is not None:
             shutil.rmtree(folder / NARRATOR, ignore_errors=True)
             shutil.copytree(narrator, folder / NARRATOR)
+            (folder / NEXT_ITEM).unlink(missing_ok=True)  # it reads the trunk of the narrator before
+        if ranker is not None:
+            _write_ranker(folder, ranker)
         if reads_factors:
             manifest["narrator"] = {"trained_on": fingerprint(folder / FACTORS)}
         _seal(folder, manifest)
@@ -251,7 +275,7 @@ def without_held_out(store: Store) -> Any:
 
 
 def purchases(store: Store) -> list[NDArray[np.int64]]:
-    """Every user's history as item rows, oldest first, less what is held out."""
+    """Every user's history as item rows int64 (n,), oldest first, less what is held out."""
     index, held_out = store.item_index, store.held_out
     return [
         np.array(
@@ -262,18 +286,22 @@ def purchases(store: Store) -> list[NDArray[np.int64]]:
     ]
 
 
-def _fit_ranker(
-    store: Store,
-    content: NDArray[np.float32],
-    factors: NDArray[np.float32],
-    use: Signals,
-    progress: Progress | None,
-) -> Ranker:
+def _fit_ranker(bundle: Bundle, progress: Progress | None) -> Ranker:
+    store = bundle.store
     rate = replacement_rate((store.history(user_id) for user_id in store.user_ids), store.items)
     return fit_ranker(
-        purchases(store), list(store.items.values()), content, factors,
-        use=use, replaced=rate, progress=_stage(progress, "ranker"),
+        purchases(store), list(store.items.values()), bundle.item_content, bundle.item_factors,
+        use=bundle.signals, replaced=rate,
+        soft_tokens=bundle.soft_tokens if bundle.has_narrator else None,
+        heard=bundle.narrator_signals, progress=progress,
     )  # fmt: skip
+
+
+def _write_ranker(folder: Path, ranker: Ranker) -> None:
+    save_ranker(folder / RANKER, ranker)
+    (folder / NEXT_ITEM).unlink(missing_ok=True)
+    if ranker.next_item is not None:
+        ranker.next_item.save(folder / NEXT_ITEM)
 
 
 def fingerprint(path: Path) -> str:

@@ -6,7 +6,9 @@ import hashlib
 import importlib.util
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -28,18 +30,23 @@ KEPT_FROM = 100  # texts in a batch that is worth a file
 class TextEncoder(Protocol):
     """What turns texts into unit rows: `Encoder`, or a stand-in in tests."""
 
-    def encode(
-        self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None
-    ) -> np.ndarray: ...
+    def encode(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> np.ndarray:
+        """See `Encoder.encode`: float32 (len(texts), 384)."""
+        ...
 
 
 class Encoder:
-    """Sentence encoder, loaded at the first call; safe to share between threads."""
+    """Sentence encoder, loaded at the first call; safe to share between threads.
+
+    Single texts that several threads ask for at the same moment are encoded together: a call costs as much as
+    a few short texts.
+    """
 
     def __init__(self, batch_size: int = 64) -> None:
         self._batch_size = batch_size
         self._model: SentenceTransformer | None = None
         self._lock = threading.Lock()
+        self._asked: deque[_Asked] = deque()
 
     def encode(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> np.ndarray:
         """Unit rows, float32 (len(texts), 384), in the order given.
@@ -47,21 +54,39 @@ class Encoder:
         ``progress(done, total)`` is called after each batch. Raises ModelError when the packaged model
         cannot be loaded.
         """
+        if len(texts) == 1 and progress is None:
+            return self._encode_with_others(_Asked(texts[0]))
+        with self._lock:
+            return self._encode(texts, progress)
+
+    def _encode_with_others(self, asked: _Asked) -> np.ndarray:
+        """The row of one text, float32 (1, 384), encoded by whichever of those who wait comes to it first."""
+        self._asked.append(asked)
+        with self._lock:
+            if asked.row is None:
+                together = [self._asked.popleft() for _ in range(len(self._asked))]
+                together = [asked, *(each for each in together if each is not asked)]
+                rows = self._encode([each.text for each in together], None)
+                for each, row in zip(together, rows, strict=True):
+                    each.row = row[None]
+        assert asked.row is not None
+        return asked.row
+
+    def _encode(self, texts: Sequence[str], progress: Callable[[int, int], None] | None) -> np.ndarray:
         rows = np.zeros((len(texts), CONTENT_DIM), dtype=np.float32)
         by_length = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # little padding in a batch
-        with self._lock:
-            model = self._load() if texts else None
-            for start in range(0, len(texts), self._batch_size):
-                batch = by_length[start : start + self._batch_size]
-                assert model is not None
-                rows[batch] = model.encode(
-                    [texts[i] for i in batch],
-                    batch_size=self._batch_size,
-                    normalize_embeddings=True,
-                    show_progress_bar=False,
-                )
-                if progress:
-                    progress(min(start + len(batch), len(texts)), len(texts))
+        model = self._load() if texts else None
+        for start in range(0, len(texts), self._batch_size):
+            batch = by_length[start : start + self._batch_size]
+            assert model is not None
+            rows[batch] = model.encode(
+                [texts[i] for i in batch],
+                batch_size=self._batch_size,
+                normalize_embeddings=True,
+                show_progress_bar=False,
+            )
+            if progress:
+                progress(min(start + len(batch), len(texts)), len(texts))
         return rows
 
     def _load(self) -> SentenceTransformer:
@@ -79,6 +104,14 @@ class Encoder:
                     f"the sentence encoder cannot be loaded ({exc}); run `make setup` to install it"
                 ) from exc
         return self._model
+
+
+@dataclass(eq=False)
+class _Asked:
+    """A text that somebody waits for, and its row float32 (1, 384) once it is encoded."""
+
+    text: str
+    row: np.ndarray | None = None
 
 
 class KeptEncoder:
@@ -102,6 +135,23 @@ class KeptEncoder:
             os.replace(beside, path)
         rows = np.load(path, allow_pickle=False)
         return np.asarray(rows, dtype=np.float32)
+
+
+class OnceEncoder:
+    """An encoder that keeps every row in memory: what comes again costs nothing, one large batch little."""
+
+    def __init__(self, encoder: TextEncoder) -> None:
+        self._encoder = encoder
+        self._rows: dict[str, np.ndarray] = {}  # (384,) each
+
+    def encode(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> np.ndarray:
+        """As `Encoder.encode`; ``progress`` counts the texts that are new."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._rows]
+        if new:
+            self._rows.update(zip(new, self._encoder.encode(new, progress), strict=True))
+        if not texts:
+            return np.zeros((0, CONTENT_DIM), dtype=np.float32)
+        return np.stack([self._rows[text] for text in texts])
 
 
 @cache

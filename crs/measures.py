@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,12 +61,16 @@ def _gains(bundle: Bundle, encoder: TextEncoder, users: Sequence[str], k: int) -
 
 
 def references(bundle: Bundle, users: Sequence[str], n: int) -> list[Narrative]:
-    """Up to ``n`` reference narratives of ``users``, spread evenly over what there is."""
+    """Up to ``n`` reference narratives of ``users``, always the same, drawn from all of them.
+
+    Every so manieth would be of a few tasks only, for a user's narratives stand in the order of the tasks.
+    """
     chosen = set(users)
     told = [
         each for each in bundle.store.narratives() if each.user_id in chosen and each.n_history <= MAX_HISTORY
     ]
-    return told[:: max(1, len(told) // n)][:n]
+    drawn = random.Random(0).sample(range(len(told)), min(n, len(told)))
+    return [told[i] for i in sorted(drawn)]
 
 
 def reference_lessons(told: Sequence[Narrative], bundle: Bundle, rows: FusedRows) -> list[Lesson]:

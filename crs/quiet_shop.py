@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
-import numpy as np
-
 from crs.bundle import Bundle
-from crs.content import TextEncoder
+from crs.content import OnceEncoder, TextEncoder
 from crs.shop import Shop
 from knowledge.memory import Person
 from knowledge.types import Task
@@ -33,7 +31,7 @@ class QuietShop(Shop):
     def __init__(self, bundle: Bundle, encoder: TextEncoder) -> None:
         storyteller, feedback = cast("Storyteller", SILENT), cast("FeedbackLog", UNRATED)
         memory, usage = cast("Memory", None), cast("UsageLog", None)
-        super().__init__(bundle, PreparedEncoder(encoder), memory, storyteller, feedback, usage)
+        super().__init__(bundle, OnceEncoder(encoder), memory, storyteller, feedback, usage)
 
     def person(self, user_id: str) -> Person:
         """As `Shop.person`. Raises NotFoundError for a stranger."""
@@ -49,6 +47,8 @@ class QuietShop(Shop):
         target_id: str | None = None,
         seed: int = 0,
         stop: threading.Event | None = None,
+        *,
+        caller: str | None = None,
         on_wait: Callable[[int], None] | None = None,
     ) -> NarrationStream:
         """A narrative of no words."""
@@ -62,20 +62,3 @@ class QuietShop(Shop):
 
 def _silence() -> Iterator[Piece]:
     yield from ()
-
-
-class PreparedEncoder:
-    """An encoder that keeps every row: texts prepared in one batch cost far less than one by one."""
-
-    def __init__(self, encoder: TextEncoder) -> None:
-        self._encoder = encoder
-        self._rows: dict[str, np.ndarray] = {}
-
-    def encode(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> np.ndarray:
-        """As `crs.content.Encoder.encode`."""
-        new = list(dict.fromkeys(text for text in texts if text not in self._rows))
-        if new:
-            self._rows.update(zip(new, self._encoder.encode(new, progress), strict=True))
-        if not texts:
-            return np.zeros((0, 384), dtype=np.float32)
-        return np.stack([self._rows[text] for text in texts])

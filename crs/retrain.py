@@ -2,8 +2,8 @@
 
 What people liked or own goes into CF, which is fitted on from the old factors and so stays in the space
 the narrator reads, and into the ranker's signals; the weights of their blend stay. What they preferred of
-narratives tunes the narrator (crs/training/preference.py). Both versions are then measured on the users of
-the "valid" split, from whom nothing was learned.
+narratives tunes the narrator (crs/training/preference.py), whose trunk the ranker then reads anew. Both
+versions are measured on the users of the "valid" split, from whom nothing was learned.
 
 A version goes on from the one in use and learns what was said since. Where something that a version learned
 was taken back since (a rating deleted or changed), that version is removed, and the last one without it, at
@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from crs.bundle import Bundle, default_path, derive_bundle, purchases, without_held_out
 from crs.cf import fit_wals
@@ -41,7 +40,8 @@ from crs.learning.preferences import (
 from crs.learning.report import Outcome
 from crs.measures import reference_lessons, references
 from crs.narrator.evidence import StoreWords
-from crs.ranking.ranker import Ranker, served_signals
+from crs.ranking.next_item import train_on_trunk
+from crs.ranking.ranker import Ranker, sequence_signal, served_signals
 from crs.rows import FusedRows
 from crs.versions import (
     Learned,
@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]  # stage, done, total
 
 REFIT_ITERATIONS = 3
-N_REHEARSED = 150
+N_REHEARSED, N_CHECKED = 150, 60  # references: for the leash, and to see what the tuning cost
 MIN_RATERS = 3  # fewer do not change how everybody is told
 _WORK = ".work"  # drafts and the checkpoint of a tuning that was cut off
 
@@ -218,21 +218,19 @@ class _Making:
         old, draft = self.old, self.work / "draft"
         for path in (draft, self.work / "narrator"):
             shutil.rmtree(path, ignore_errors=True)
-        factors = ranker = None
+        factors = None
         if lessons.pairs:
             matrix = _with_pairs(without_held_out(old.store), lessons.pairs, old)
             factors = fit_wals(
                 matrix, start=old.item_factors, iterations=REFIT_ITERATIONS, progress=self._stage("refit CF")
             )
-            ranker = _refitted(old, lessons.pairs, factors)
         reads_factors = old.narrator_signals != "content"
-        new = derive_bundle(
-            old.path, draft, reads_factors=reads_factors, item_factors=factors, ranker=ranker
-        )
+        new = derive_bundle(old.path, draft, reads_factors=reads_factors, item_factors=factors)
         if lessons.taught:
             narrator = self._tuned(new, lessons.taught, settings)
             new = derive_bundle(draft, draft, reads_factors=reads_factors, narrator=narrator)
-        return new
+        ranker = _refitted(old, new, lessons.pairs, self._stage("next item"))
+        return derive_bundle(draft, draft, reads_factors=reads_factors, ranker=ranker)
 
     def held(self, new: Bundle, lessons: _Lessons, n_told_per_task: int) -> tuple[Held, Held]:
         """Both versions on held-out users."""
@@ -249,19 +247,21 @@ class _Making:
         return before, replace(after, accuracy=accuracy)
 
     def _tuned(self, bundle: Bundle, taught: Sequence[Preference], settings: TuningSettings | None) -> Path:
-        from crs.training.preference import Judged, TuningSettings, tune
+        from crs.training.preference import Judged, TuningSettings, step_back, tune
         from crs.tuning import TunableNarrator
 
         settings = settings or TuningSettings()
         rows = FusedRows(bundle, self.encoder)
         words = StoreWords.of(bundle.store.items.values())
         judged = [Judged(*lessons_of(each, bundle, rows, words)) for each in taught]
-        told = references(bundle, bundle.splits["train"], N_REHEARSED)
+        told = references(bundle, bundle.splits["train"], N_REHEARSED + N_CHECKED)
+        lessons = reference_lessons(told, bundle, rows)
         narrator, in_use = (TunableNarrator(bundle.narrator_dir) for _ in range(2))
         tune(
-            narrator, in_use, judged, reference_lessons(told, bundle, rows), settings,
+            narrator, in_use, judged, lessons[:N_REHEARSED], settings,
             self._checkpoints(bundle, taught, settings), progress=self._stage("tune the narrator"),
         )  # fmt: skip
+        step_back(narrator, in_use, lessons[N_REHEARSED:], settings.slack)
         folder = self.work / "narrator"
         narrator.save(folder)
         return folder
@@ -303,9 +303,17 @@ def _with_pairs(user_items: csr_matrix, pairs: set[tuple[str, str]], bundle: Bun
     return known.maximum(told).tocsr()
 
 
-def _refitted(bundle: Bundle, pairs: set[tuple[str, str]], factors: NDArray[np.float32]) -> Ranker:
-    """The bundle's ranker with its signals fitted on the pairs too, each as its user's latest purchase."""
-    store = bundle.store
+def _refitted(
+    old: Bundle,
+    new: Bundle,
+    pairs: set[tuple[str, str]],
+    progress: Callable[[int, int], None] | None,
+) -> Ranker:
+    """The ranker of ``old`` with its signals fitted on the pairs too, each as its user's latest purchase.
+
+    What reads the narrator's trunk is trained on that of ``new``.
+    """
+    store, ranker = old.store, old.ranker
     told: dict[str, list[int]] = {}
     for user_id, item_id in sorted(pairs):
         told.setdefault(user_id, []).append(store.item_index[item_id])
@@ -314,6 +322,12 @@ def _refitted(bundle: Bundle, pairs: set[tuple[str, str]], factors: NDArray[np.f
         for user_id, known in zip(store.user_ids, purchases(store), strict=True)
     ]
     sequences += [np.array(rows, dtype=np.int64) for rows in told.values()]
-    items = list(store.items.values())
-    signals = served_signals(sequences, items, bundle.item_content, factors, use=bundle.signals)
-    return replace(bundle.ranker, signals=signals)
+    signals = [signal for signal in ranker.signals if signal.scorer is not ranker.next_item]
+    if pairs:
+        items = list(store.items.values())
+        signals = served_signals(sequences, items, old.item_content, new.item_factors, use=old.signals)
+    if ranker.next_item is not None:
+        epochs, soft_tokens, rows = ranker.next_item.epochs, new.soft_tokens, new.item_rows
+        trained = train_on_trunk(sequences, soft_tokens, rows, epochs=epochs, progress=progress)
+        signals.append(sequence_signal(trained, soft_tokens, rows))
+    return replace(ranker, signals=signals)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +20,7 @@ from crs.recommender import Recommender, color_of
 from crs.storyteller import Storyteller
 from crs.taste_map import TasteMap, draw_taste_map, taste_row
 from crs.versions import default_data_dir, open_in_use
+from knowledge.errors import InputError
 from knowledge.feedback import FeedbackLog
 from knowledge.memory import Memory, Person
 from knowledge.types import Constraints, Interaction, Item, Recommendation, Task
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
     from crs.narrator.narrate import NarrationStream
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
+PATIENCE = "RACONTEUR_PATIENCE_S"
+DEFAULT_PATIENCE_S = 180.0  # a model of some billion parameters needs minutes on a processor
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,21 @@ class Vocabulary:
     colors: tuple[str, ...]
     departments: tuple[str, ...]
     kinds: tuple[str, ...]
+
+
+def patience_s(environment: Mapping[str, str] = os.environ) -> float:
+    """Seconds that people wait for a whole narrative: RACONTEUR_PATIENCE_S, else 180.
+
+    Raises InputError where that is no number above 0.
+    """
+    told = environment.get(PATIENCE) or DEFAULT_PATIENCE_S
+    try:
+        seconds = float(told)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise InputError(PATIENCE, f"'{told}' is no time to wait; set it to seconds above 0, such as 180")
+    return seconds
 
 
 class Shop:
@@ -55,9 +76,11 @@ class Shop:
         self.bundle, self.encoder, self.memory = bundle, encoder, memory
         self.storyteller, self.feedback, self.usage = storyteller, feedback, usage
         self._recommender = Recommender(bundle, encoder)
+        self.patience_s = patience_s()
         self._cache_dir = cache_dir
         self._drawing = threading.Lock()
         self._taste_map: TasteMap | None = None
+        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="ahead")
         self.vocabulary = vocabulary_of(bundle.store.items.values())
 
     @classmethod
@@ -123,6 +146,13 @@ class Shop:
         """Recall a person by id. Raises NotFoundError for a stranger."""
         return self.memory.recall(user_id)
 
+    def expect(self, user_id: str) -> None:
+        """Someone has come in: what they wrote of their purchases is encoded before they ask anything.
+
+        In a thread of its own; what fails there, a stranger's id included, fails again when they ask.
+        """
+        self._ahead.submit(lambda: self.storyteller.read_ahead(self.person(user_id).history))
+
     def purchases_of(self, item_id: str) -> list[Interaction]:
         """Everyone's purchases of an item, with stars and reviews. Raises NotFoundError for a stranger."""
         return self.bundle.store.purchases_of(item_id)
@@ -158,13 +188,17 @@ class Shop:
         target_id: str | None = None,
         seed: int = 0,
         stop: threading.Event | None = None,
+        *,
+        caller: str | None = None,
         on_wait: Callable[[int], None] | None = None,
     ) -> NarrationStream:
-        """See `Storyteller.narrate`; ``on_wait`` is told of the person's place in line while they wait."""
-        caller = Caller(person.user_id, on_wait=on_wait)
-        return self.storyteller.narrate(
-            person.history, task, target_id, seed=seed, stop=stop, caller=caller
-        )
+        """See `Storyteller.narrate`; ``on_wait`` is told of the person's place in line while they wait.
+
+        ``caller``: whose turn it takes, where others may look around as the same shopper. The narrative ends
+        with ModelError where it takes longer than people are patient (`patience_s`).
+        """
+        asking = Caller(caller or person.user_id, self.patience_s, on_wait=on_wait)
+        return self.storyteller.narrate(person.history, task, target_id, seed=seed, stop=stop, caller=asking)
 
     def taste_map(self) -> TasteMap:
         """The shop as a map (taste_map.py); drawn at the first call, which takes some seconds."""
@@ -203,6 +237,7 @@ class Shop:
 
     def close(self) -> None:
         """Free the model and release the memory; ratings are on disk already."""
+        self._ahead.shutdown(cancel_futures=True)
         self.storyteller.close()
         self.memory.close()
         self.feedback.close()

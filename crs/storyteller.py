@@ -38,7 +38,6 @@ class Storyteller:
         as_text: ForeignTokenizer | None = None,
     ) -> None:
         """``as_text``: how ``model`` is asked where no adapter is trained for it; it is given text then."""
-        from crs.adapter import SoftTokens
         from crs.narrator.narrate import Narrator
         from crs.narrator.narrator_folder import open_tokenizer
         from crs.narrator.text_history import TextHistory
@@ -54,7 +53,7 @@ class Storyteller:
             tokenizer, history = as_text, TextHistory(as_text)
         else:
             tokenizer = open_tokenizer(bundle.narrator_dir)
-            history = SoftTokens.load(bundle.narrator_dir / "adapter.safetensors")
+            history = bundle.soft_tokens
         words = StoreWords.of(self._items.values())
         self._narrator = Narrator(model, tokenizer, history, words=words, gated=gated)
 
@@ -99,7 +98,8 @@ class Storyteller:
         """What people should know of the narrator, one sentence each."""
         from crs.narrator.hf_model import HfModel
 
-        notes = [f"The narrator runs on this machine's {self.model.device}."]
+        device = self.model.device.replace("cpu", "CPU").replace("gpu", "GPU")
+        notes = [f"The narrator runs on this machine's {device}."]
         if isinstance(self.model, HfModel):
             variable = "RACONTEUR_LLM" if self.reads_text else "RACONTEUR_GGUF"
             notes.append(
@@ -119,6 +119,10 @@ class Storyteller:
         from crs.narrator.engine import LlamaCppModel
 
         return self.model.load if isinstance(self.model, LlamaCppModel) else None
+
+    def read_ahead(self, history: Sequence[Interaction]) -> None:
+        """Encode what was written of these purchases, which takes longest of all before the first word."""
+        self._rows.of(history[-MAX_HISTORY:])
 
     def narrate(
         self,

@@ -16,7 +16,8 @@ from knowledge.errors import InputError
 
 VARIABLE = "RACONTEUR_LOGINS"
 MIN_PASSWORD, MAX_PASSWORD = 8, 1_000  # characters
-_NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
+MAX_NAME = 64
+_NAME = re.compile(rf"[A-Za-z0-9._@-]{{1,{MAX_NAME}}}")
 _LINE = re.compile(rf"(?P<name>{_NAME.pattern}):(?P<salt>[0-9a-f]{{32}}):(?P<hash>[0-9a-f]{{64}})")
 # RFC 7914's parameters for logins: 16 MiB and some 50 ms a try.
 _COST = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}
@@ -54,7 +55,7 @@ def add_login(path: str | Path, name: str, password: str) -> None:
     Raises InputError for a name or a password that cannot be.
     """
     if not _NAME.fullmatch(name):
-        raise InputError(path, "use letters, digits and . _ - @ (64 at most)", field="name")
+        raise InputError(path, f"use letters, digits and . _ - @ ({MAX_NAME} at most)", field="name")
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
         raise InputError(path, f"use {MIN_PASSWORD} to {MAX_PASSWORD} characters", field="password")
     path = Path(path)

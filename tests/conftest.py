@@ -16,7 +16,7 @@ os.environ.setdefault("LANGSMITH_TRACING", "false")
 import numpy as np
 import pytest
 
-from crs.bundle import Bundle, build_bundle, derive_bundle, install_narrator
+from crs.bundle import Bundle, build_bundle, derive_bundle, install_narrator, install_ranker
 from knowledge.store import Store, StoreWriter
 from knowledge.types import Interaction, Item, Narrative
 
@@ -141,9 +141,10 @@ def narrator_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_narrating_bundle(
     small_bundle: Bundle, narrator_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Bundle:
-    """`small_bundle` with the random narrator in it."""
+    """`small_bundle` with the random narrator in it, whose trunk the ranker reads too."""
     path = tmp_path_factory.mktemp("bundles") / "narrating"
-    return derive_bundle(small_bundle.path, path, narrator=narrator_dir, reads_factors=True)
+    derive_bundle(small_bundle.path, path, narrator=narrator_dir, reads_factors=True)
+    return install_ranker(path)
 
 
 @pytest.fixture(scope="session")

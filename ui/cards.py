@@ -41,13 +41,16 @@ _WHY = {
     "again": "Bought again and again",
     "replacement": "Instead of the one that disappointed you",
 }
+# The same for someone new, who has no shelf yet.
+_WHY_NEW = {"content": "Close to what you said", "popularity": _WHY["popularity"]}
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What a citation opens: a product and the ``k``-th purchase of it (``k`` 0: the product talked about).
 
-    ``date`` as YYYY-MM-DD and ``rating`` 1 to 5; both None where no purchase tells them.
+    ``date`` as YYYY-MM-DD and ``rating`` 1 to 5; both None where no purchase tells them. ``stated``: it was
+    not bought, it stands for what the person told of, ``review`` being their words.
     """
 
     k: int
@@ -55,6 +58,7 @@ class Evidence:
     review: str = ""
     rating: float | None = None
     date: str | None = None
+    stated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +118,7 @@ def picture(item: Item) -> str:
 def why_line(shares: Mapping[str, float], *, newcomer: bool) -> str:
     """One plain line on what moved this product up, from the shares of the signals in its score."""
     leading = max(shares, key=lambda name: shares[name], default="")
-    if newcomer or leading not in _WHY:
-        return "A match for what you said"
-    return _WHY[leading]
+    return (_WHY_NEW if newcomer else _WHY).get(leading, "A match for what you said")
 
 
 def product_card(item: Item, *, why: str, rating: float | None = None) -> str:
@@ -170,6 +172,8 @@ def citation(text: str, panel_id: str, evidence: Evidence) -> str:
 
 
 def _name(evidence: Evidence) -> str:
+    if evidence.stated:
+        return "Stands for what you told me"
     return f"Purchase {evidence.k}" if evidence.k else "The product"
 
 
@@ -181,6 +185,8 @@ def evidence_panel(panel_id: str, evidence: Evidence) -> str:
     if evidence.date:
         when = escape(date_text(evidence.date))
         rows.append(f'<p class="rc-panel-when">Bought on {when} {stars(evidence.rating)}</p>')
+    if evidence.stated:
+        rows.append('<p class="rc-panel-when">Not bought here: the nearest we have to what you said.</p>')
     if evidence.review:
         rows.append(f'<blockquote class="rc-review">{escape(evidence.review)}</blockquote>')
     elif evidence.date:
@@ -289,9 +295,10 @@ def busy_line(load: Load | None) -> str:
     """What the narrator is busy with, in one quiet line; empty where that is not known."""
     if load is None:
         return ""
-    told = f"Narrator: telling {load.n_live} of at most {load.n_rooms} at once, {load.n_waiting} in line."
-    if load.n_parked:
-        told += f" Keeps what it read of {load.n_parked} more ({load.parked_bytes / 2**20:.1f} MB)."
+    told = "The narrator is free."
+    if load.n_live or load.n_waiting:
+        told = f"The narrator is telling {load.n_live} of at most {load.n_rooms} at once"
+        told += f"; {load.n_waiting} in line." if load.n_waiting else "."
     return f'<p class="rc-quiet">{told}</p>'
 
 
@@ -322,17 +329,19 @@ def _paragraphs(
     return [f"<p>{text}</p>" for text in paragraphs]
 
 
-def purchase_strip(title: str, purchases: Sequence[Evidence]) -> str:
-    """A shopper's purchases in the order given, each opening its evidence panel."""
+def purchase_strip(title: str, purchases: Sequence[Evidence], *, may_pick: bool = False) -> str:
+    """A shopper's purchases in the order given, each opening its evidence panel.
+
+    ``may_pick``: another shopper can be picked on the page.
+    """
     if not purchases:
-        return (
-            '<p class="rc-quiet">No purchases yet. Say what you own and what you like, '
-            "and suggestions will follow that.</p>"
-        )
+        known = "pick a shopper above to see how I talk to someone whose purchases I know"
+        or_else = f", or {known}" if may_pick else ", and suggestions will follow that"
+        return f'<p class="rc-quiet">No purchases yet. Say what you own and like{or_else}.</p>'
     tiles, panels = [], []
     for each in purchases:
         panel_id = f"purchase-{each.k}"
-        when = escape(date_text(each.date)) if each.date else ""
+        when = "a stand-in" if each.stated else escape(date_text(each.date)) if each.date else ""
         tiles.append(
             f'<li><button type="button" class="rc-tile" popovertarget="{panel_id}">{picture(each.item)}'
             f'<span class="rc-tile-text"><span class="rc-tile-title">{escape(each.item.title)}</span>'

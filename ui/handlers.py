@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
-from agents.events import Answer, Cards, Done, Event, Said, Waiting
+from agents.events import Answer, Cards, Done, Event, Said, Understood, Waiting
 from agents.render import Segment
 from knowledge.errors import BusyError, ConsentError, FeedbackError, NotFoundError, RaconteurError
 from knowledge.feedback import Rating
@@ -44,7 +44,7 @@ N_SHOPPERS_LISTED = 400
 N_PURCHASES_SHOWN = 12
 HANDOVER_S = 5.0  # how long a new message waits for the stopped answer before it to end
 MAX_REASON = MAX_SHOWN = 2_000  # characters of a reason, and of a message on the page
-FRAME_S = 0.04  # more than some 25 updates a second would only queue up
+FRAME_S = 0.04  # how long a part of a sentence may wait for the rest before it is shown
 
 
 @dataclass(slots=True)
@@ -101,6 +101,8 @@ def open_session(
     unknown.
     """
     session = Session(conversation_id or uuid.uuid4().hex, user_id, visitor or Visitor.of(None))
+    if user_id is not None:
+        shop.expect(user_id)
     if not _goes_on(assistant, session):
         session.conversation_id = uuid.uuid4().hex  # the other may be somebody else's
         assistant.open(session.conversation_id, user_id, session.owner)
@@ -144,9 +146,9 @@ def converse(
 ) -> Iterator[None]:
     """Send one message and grow the session's last exchange; each yield says "worth showing now".
 
-    Ends early when ``session.stop`` is set; a message sent while an answer is being written sets it.
-    ``again``: the message is the conversation's last one, to be answered anew. Raises BusyError where the
-    answer before does not end.
+    So is the end. A sentence is shown as a whole, for a frame costs more than its words. Ends early when
+    ``session.stop`` is set; a message sent while an answer is being written sets it. ``again``: the message
+    is the conversation's last one, to be answered anew. Raises BusyError where the answer before goes on.
     """
     message = message.strip()
     if not message:
@@ -157,7 +159,7 @@ def converse(
         session.exchanges.append(exchange)
         try:
             yield
-            shown_s = 0.0
+            unshown_s = 0.0  # since when there is something to show, 0 for nothing
             assistant.people.pace.take(session.visitor.key)
             _begin_again(assistant, session)
             reply = assistant.reply(session.conversation_id, message, stop, retry=again)
@@ -175,14 +177,23 @@ def converse(
                         shop.usage.count(session.user_id or session.conversation_id)
                         if event.answer.forgotten:  # it stays to be read, but cannot be rated
                             session.exchanges[:], exchange.answer = [exchange], None
-                    if time.monotonic() - shown_s >= FRAME_S:
-                        shown_s = time.monotonic()
+                    if isinstance(event, Understood | Done):  # nothing to see, or the end
+                        continue
+                    unshown_s = unshown_s or time.monotonic()
+                    if not _is_part(event) or time.monotonic() - unshown_s >= FRAME_S:
+                        unshown_s = 0.0
                         yield
         except RaconteurError as error:
             exchange.note = str(error)
         finally:
             exchange.live = False
-    yield
+
+
+def _is_part(event: Event) -> bool:
+    """Whether the rest of a sentence follows: the narrator tells them whole, but in pieces."""
+    if not isinstance(event, Said):
+        return False
+    return not event.segments or not event.segments[-1].text.rstrip("\"”’'").endswith((".", "!", "?"))
 
 
 def _begin_again(assistant: Assistant, session: Session) -> None:
@@ -262,6 +273,7 @@ def _evidence(shop: Shop, answer: Answer | None) -> list[Evidence]:
             cite.review,
             cite.stars,
             cite.date,
+            cite.stated,
         )
         for cite in (answer.cites if answer else ())
     ]
@@ -392,7 +404,8 @@ def _rate(assistant: Assistant, session: Session, exchange: Exchange, verdict: V
         assistant.people.keep_rating(rating)
     except ConsentError as error:
         session.unkept = exchange, verdict
-        exchange.verdict = Verdict(consent="refused" if error.was_asked else "ask")
+        asked = replace(verdict, saved="", problem="", consent="ask")  # what was given stays in sight
+        exchange.verdict = Verdict(consent="refused") if error.was_asked else asked
     except (FeedbackError, NotFoundError) as error:
         exchange.verdict = replace(exchange.verdict, problem=f"Not saved: {error}", saved="")
     else:
@@ -417,9 +430,11 @@ def shopper_label(shop: Shop, user_id: str, history: Sequence[Interaction]) -> s
 def purchases_html(shop: Shop, session: Session) -> str:
     """The strip of recent purchases, newest first; for a newcomer, what they said they own."""
     purchases = enumerate(_history(shop, session), start=1)
-    recent = [_purchase(shop, k, each) for k, each in purchases if each.item_id in shop.items]
-    title = "Recent purchases" if session.user_id is not None else "What you told me"
-    return cards.purchase_strip(title, recent[::-1][:N_PURCHASES_SHOWN])
+    is_guest = session.user_id is None
+    recent = [_purchase(shop, k, each, is_guest) for k, each in purchases if each.item_id in shop.items]
+    title = "What you told me" if is_guest else "Recent purchases"
+    may_pick = not session.visitor.has_login
+    return cards.purchase_strip(title, recent[::-1][:N_PURCHASES_SHOWN], may_pick=may_pick)
 
 
 def _history(shop: Shop, session: Session) -> Sequence[Interaction]:
@@ -435,7 +450,7 @@ def _history(shop: Shop, session: Session) -> Sequence[Interaction]:
         return ()
 
 
-def _purchase(shop: Shop, k: int, purchase: Interaction) -> Evidence:
-    day = datetime.fromtimestamp(purchase.timestamp, UTC).date().isoformat()
+def _purchase(shop: Shop, k: int, purchase: Interaction, stated: bool) -> Evidence:
+    day = None if stated else datetime.fromtimestamp(purchase.timestamp, UTC).date().isoformat()
     review = " ".join(part for part in (purchase.review_title, purchase.review) if part)
-    return Evidence(k, shop.items[purchase.item_id], review, purchase.rating, day)
+    return Evidence(k, shop.items[purchase.item_id], review, purchase.rating, day, stated)

@@ -25,6 +25,7 @@ element.addEventListener('submit', (event) => {
   if (!form) return;
   event.preventDefault();
   trigger('submit', {note_id: Number(form.dataset.note), text: form.elements.text.value});
+  if (form.dataset.note === '0') form.reset();  // drawn anew, a field keeps what was typed into it
 });
 element.addEventListener('click', (event) => {
   const gone = event.target.closest('.rc-note-delete');

@@ -12,6 +12,7 @@ from ui.notes_panel import add_notes_panel, draw_notes, wire_notes_panel
 from ui.shared import PANEL_ID as SHARE_ID
 from ui.shared import share_panel
 from ui.taste_map import PANEL_ID as MAP_ID
+from ui.theme import ASSETS_DIR
 from ui.visitor import Visitor
 
 if TYPE_CHECKING:
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
     from crs.shop import Shop
     from knowledge.shares import Shares
 
+SCRIPT_PATH = ASSETS_DIR / "page.js"
 STORAGE_KEY = "raconteur"
 # Not a secret: browser storage is the reader's own, and the value in it is a random conversation id.
 STORAGE_SALT = "raconteur-page"
+INFO_S = 5.0  # how long a short word of the page stays
 LOAD_EVERY_S = 4.0  # how often a page asks what the narrator is busy with
-N_SIMULTANEOUS_REPLIES = 32  # the narrator tells eight at once, others wait in its line
+N_SIMULTANEOUS_REPLIES = 32  # our own narrator tells as many at once; a larger one has a line
 
 PROMPT = "What are you looking for?"
 GREETING = (
@@ -63,12 +66,6 @@ document.addEventListener('click', (event) => {
   }
   if (event.target.closest('.rc-unshare')) { panel.hidePopover(); trigger('clear', {}); }
 });
-"""
-# Gradio calls its examples a list, of which buttons are no items.
-GROUP_JS = """
-const mend = () => document.querySelectorAll('.examples[role=list]').forEach((list) => list.role = 'group');
-new MutationObserver(mend).observe(document.body, {childList: true, subtree: true});
-mend();
 """
 SHOW_MAP_JS = f"() => document.getElementById('{MAP_ID}')?.showPopover()"
 SHOW_SHARE_JS = f"""() => {{
@@ -144,7 +141,7 @@ def _lay_out(shop: "Shop", login: bool) -> _Parts:
             chat = gr.Chatbot(
                 elem_id="rc-chat", label="Conversation", show_label=False, buttons=[], height="100%",
                 render_markdown=False, latex_delimiters=[], editable="user", placeholder=GREETING,
-                feedback_options=("Like", "Dislike"), container=False,
+                feedback_options=("Like", "Dislike"), container=False, autoscroll=False,
             )  # fmt: skip
             box = gr.Textbox(
                 elem_id="rc-message", label="Your message", show_label=False, container=False,
@@ -153,7 +150,8 @@ def _lay_out(shop: "Shop", login: bool) -> _Parts:
             load = gr.HTML(cards.busy_line(shop.load), elem_id="rc-load", apply_default_css=False)
     taste_map = gr.HTML(elem_id="rc-map-place", apply_default_css=False)
     shared = gr.HTML(elem_id="rc-share-place", apply_default_css=False)
-    bridge = gr.HTML(elem_id="rc-bridge", js_on_load=BRIDGE_JS + GROUP_JS, visible="hidden")
+    script = BRIDGE_JS + SCRIPT_PATH.read_text(encoding="utf-8")
+    bridge = gr.HTML(elem_id="rc-bridge", js_on_load=script, visible="hidden")
     return _Parts(
         session, kept, share, shared, over, picker, newcomer, strip, notes, see_map, taste_map, chat, box,
         load, bridge,
@@ -168,10 +166,13 @@ def _wire(
 
     mean_stars = handlers.mean_stars(shop)
 
+    def messages(session: Session) -> list[dict[str, Any]]:
+        """The chat's messages as they stand."""
+        return [_gradio_message(message) for message in handlers.transcript(shop, session, mean_stars)]
+
     def show(session: Session) -> dict[str, Any]:
         """The chat as it stands, thumbs included."""
-        messages = [_gradio_message(message) for message in handlers.transcript(shop, session, mean_stars)]
-        return gr.update(value=messages, feedback_value=handlers.thumbs(session))
+        return gr.update(value=messages(session), feedback_value=handlers.thumbs(session))
 
     def listening() -> dict[str, Any]:
         return gr.update(interactive=True, submit_btn="Ask", stop_btn=False, placeholder=PROMPT)
@@ -226,11 +227,16 @@ def _wire(
     ) -> Iterator[Updates]:
         """Show each frame; ``box`` is what the message box turns into besides offering to stop."""
         answering = gr.update(submit_btn=False, stop_btn="Stop", **(box or {}))
-        noted = draw_notes(assistant, session)
+        noted, rated = draw_notes(assistant, session), _rated(session)
+
+        def frame() -> Any:
+            """Messages alone while the page's thumbs hold: of an update Gradio makes a whole component."""
+            return messages(session) if _rated(session) == rated else show(session)
+
         try:
             for _ in frames:
                 if not session.left:  # else the page shows another conversation by now
-                    yield show(session), answering, gr.skip(), gr.skip()
+                    yield frame(), answering, gr.skip(), gr.skip()
                     answering = gr.skip()  # what is typed meanwhile stays
         except BusyError as error:
             gr.Warning(cards.escape(error))
@@ -239,7 +245,7 @@ def _wire(
             notes = draw_notes(assistant, session)
             strip = handlers.purchases_html(shop, session)
             # a note that is being typed stays, unless the talk brought another
-            yield show(session), ready, strip, gr.skip() if notes == noted else notes
+            yield frame(), ready, strip, gr.skip() if notes == noted else notes
 
     def on_submit(text: str, session: Session) -> Iterator[Updates]:
         yield from stream(session, handlers.converse(assistant, shop, session, text), {"value": ""})
@@ -275,13 +281,13 @@ def _wire(
 
     def on_share(session: Session) -> str:
         if not any(exchange.answer for exchange in session.exchanges):
-            gr.Info("There is nothing to share yet: ask something first.")
+            gr.Info("There is nothing to share yet: ask something first.", INFO_S, title="Share")
             return ""
         return share_panel(shares.share(session.conversation_id))
 
     def on_unshare(session: Session) -> str:
         shares.take_back([session.conversation_id])
-        gr.Info("The link leads nowhere from now on.")
+        gr.Info("The link leads nowhere from now on.", INFO_S, title="Share")
         return ""
 
     def on_map(session: Session) -> str:
@@ -327,6 +333,11 @@ def _wire(
     parts.share.click(on_share, session, parts.shared, show_progress="hidden").then(None, js=SHOW_SHARE_JS)
     parts.bridge.clear(on_unshare, session, parts.shared, show_progress="hidden")
     parts.see_map.click(on_map, session, parts.map, show_progress="minimal").then(None, js=SHOW_MAP_JS)
+
+
+def _rated(session: Session) -> list[tuple[int, str]]:
+    """The thumbs that are given: which answer's, and which."""
+    return [(at, thumb) for at, thumb in enumerate(handlers.thumbs(session)) if thumb]
 
 
 def _position(index: int | tuple[int, int]) -> int:

@@ -38,9 +38,9 @@ def taste_map_panel(
         _purchase(k, items[item_id], *place_of[item_id]) for k, item_id in bought if item_id in place_of
     )
     self_mark = _you(*you) if you else ""
-    summary = (
-        f"{len(taste_map.item_ids)} products; {len(taste_map.people)} other shoppers; "
-        f"{len({item_id for _, item_id in bought if item_id in place_of})} products of yours."
+    n_yours = len({item_id for _, item_id in bought if item_id in place_of})
+    summary = f"{len(taste_map.item_ids):,} products; {len(taste_map.people):,} other shoppers" + (
+        f"; {n_yours} of the products are yours." if n_yours else "."
     )
     body = (
         f'<p class="rc-panel-facts">Products that the same people buy, or that read alike, lie together. '

@@ -99,7 +99,8 @@ class Stage:
             habit=habit, seed=drawn_by,
         )  # fmt: skip
         conversation_id = f"simulated-{habit}-{user_id}"
-        self._assistant.open(conversation_id, user_id)
+        # A notebook of its own: what is said with one habit is not known with the next.
+        self._assistant.open(conversation_id, user_id, owner=conversation_id)
         exchanges: list[Exchange] = []
         message: Message | None = shopper.opening()
         while message is not None:

@@ -35,8 +35,7 @@ def conversation(
     from agents.simulator.play import Stage, fingerprint, play_all
     from agents.simulator.report import figures
     from crs.bundle import Bundle
-    from crs.content import Encoder
-    from crs.evaluation.narratives.scores import OnceEncoder
+    from crs.content import Encoder, OnceEncoder
     from crs.evaluation.record import write_record
     from crs.shop import Shop
     from crs.versions import default_data_dir, in_use

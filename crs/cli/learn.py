@@ -57,7 +57,7 @@ def train_narrator(
     """
     from dataclasses import replace
 
-    from crs.bundle import default_path, install_narrator
+    from crs.bundle import default_path, install_narrator, install_ranker
     from crs.training.foreign import FOREIGN_SETTINGS, train_foreign_adapter
     from crs.training.loop import Settings
     from crs.training.train import train_narrator
@@ -82,12 +82,14 @@ def train_narrator(
             path, work_dir, settings=settings, real_bundle=real, real_source=real_source, max_users=max_users,
             say=note,
         )  # fmt: skip
-    installed = install_narrator(path, narrator)
+    install_narrator(path, narrator)
+    with Stages() as stages:
+        installed = install_ranker(path, stages)  # it reads the trunk of the new narrator
     say(f"{path}\tversion {installed.version}")
 
 
 def fit_ranker(bundle: BundleArg = None) -> None:
-    """Fit what ranks on a bundle's purchases, and put it into the bundle; no other part changes."""
+    """Fit what ranks on a bundle's purchases and narrator, and put it into the bundle; all else stays."""
     from crs.bundle import default_path, install_ranker
 
     path = bundle or default_path()

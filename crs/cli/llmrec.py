@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from crs.cli.options import JsonOpt, LlmContextOpt, LlmModelOpt, LlmOpt, LlmParallelOpt, LlmPriceOpt
+from crs.cli.options import JsonOpt, Llm, LlmParallelOpt, asks_llm
 from crs.cli.output import Stages, note, say, say_json
 
 llmrec = typer.Typer(
@@ -20,9 +20,10 @@ CacheOpt = Annotated[Path, typer.Option(help="Where content rows, neighbours and
 
 
 @llmrec.command()
+@asks_llm
 def augment(
     data: Annotated[Path, typer.Argument(help=DATA_HELP)],
-    llm: LlmOpt,
+    llm: Llm,
     strategy: Annotated[
         str,
         typer.Option(
@@ -41,15 +42,10 @@ def augment(
         Path | None,
         typer.Option(help="Where finished calls are kept: a run that was stopped goes on. [OUT.calls.jsonl]"),
     ] = None,
-    llm_model: LlmModelOpt = None,
-    llm_price: LlmPriceOpt = None,
-    llm_context: LlmContextOpt = 8192,
     parallel: LlmParallelOpt = 8,
     cache: CacheOpt = Path(".cache/llmrec"),
 ) -> None:
     """Have a language model write a text of every item, after one of LLM-Rec's strategies."""
-    from crs.llm.chat import Price
-    from crs.llm.open import open_chat_model
     from crs.llmrec.augment import augment, report_lines
     from crs.llmrec.catalogue import open_catalogue
     from crs.llmrec.prompts import GUIDED, STRATEGIES
@@ -63,25 +59,20 @@ def augment(
     dealt = None if split is None else deal(catalogue, split)
     name = f"{data.resolve().name}-{strategy}" + ("" if split is None else f"-{split}")
     out = out or Path(f"{name}.jsonl")
-    price = None if llm_price is None else Price.parse(llm_price)
-    model = open_chat_model(llm, model=llm_model, price=price, n_ctx=llm_context)
-    try:
-        with Stages() as stages:
-            report = augment(
-                catalogue,
-                chosen,
-                model,
-                out,
-                calls or out.with_name(f"{out.name}.calls.jsonl"),
-                neighbours=neighbours_of(catalogue, dealt, cache, stages) if chosen in GUIDED else (),
-                split=split,
-                max_items=max_items,
-                parallel=parallel,
-                seed=seed,
-                progress=lambda done, total, usage: stages("items", done, total, detail=str(usage)),
-            )
-    finally:
-        model.close()
+    with llm.opened() as model, Stages() as stages:
+        report = augment(
+            catalogue,
+            chosen,
+            model,
+            out,
+            calls or out.with_name(f"{out.name}.calls.jsonl"),
+            neighbours=neighbours_of(catalogue, dealt, cache, stages) if chosen in GUIDED else (),
+            split=split,
+            max_items=max_items,
+            parallel=parallel,
+            seed=seed,
+            progress=lambda done, total, usage: stages("items", done, total, detail=str(usage)),
+        )
     for line in report_lines(report):
         say(line)
     note(f"{out}: compare it with `python -m crs llmrec evaluate --texts`")

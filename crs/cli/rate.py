@@ -7,14 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from crs.cli.options import (
-    JsonOpt,
-    LlmContextOpt,
-    LlmModelOpt,
-    LlmOpt,
-    LlmParallelOpt,
-    LlmPriceOpt,
-)
+from crs.cli.options import JsonOpt, Llm, LlmParallelOpt, asks_llm
 from crs.cli.output import Stages, note, say, say_json
 from knowledge.errors import InputError
 
@@ -25,8 +18,9 @@ if TYPE_CHECKING:
     from knowledge.types import Narrative
 
 
+@asks_llm
 def rate(
-    llm: LlmOpt,
+    llm: Llm,
     source: Annotated[
         Path | None,
         typer.Argument(metavar="BUNDLE|STORE", help="Whose shoppers; the embedded bundle by default."),
@@ -51,9 +45,6 @@ def rate(
     max_tokens: Annotated[int, typer.Option(min=64, help="Of one reply; more where a model reasons.")] = 1024,
     seed: Annotated[int, typer.Option(min=0, help="Of shoppers, narratives and calls.")] = 0,
     parallel: LlmParallelOpt = 4,
-    llm_model: LlmModelOpt = None,
-    llm_price: LlmPriceOpt = None,
-    llm_context: LlmContextOpt = 8192,
     as_json: JsonOpt = False,
 ) -> None:
     """Have a language model rate narratives: four stages, scores from 1 to 7, an ensemble of calls for each.
@@ -65,32 +56,25 @@ def rate(
     from crs.evaluation.rater.rate import rate as rate_cases
     from crs.evaluation.rater.report import draw, figures_of, write_ratings
     from crs.evaluation.record import write_record
-    from crs.llm.chat import Price
     from crs.llm.kept import KeptChat
-    from crs.llm.open import open_chat_model
     from crs.versions import default_data_dir
 
     if narratives and references:
         raise InputError("--references", "rates other texts than --narratives; leave one of them out")
     asked = _stages(stages)
     folder = out or default_data_dir() / "ratings"
-    price = None if llm_price is None else Price.parse(llm_price)
-    model = open_chat_model(llm, model=llm_model, price=price, n_ctx=llm_context)
     settings = Settings(runs, temperature, seed, max_tokens, parallel)
-    try:
-        with Stages() as progress, KeptChat(model, folder / "replies.jsonl") as kept:
-            bundle, store = _open(source)
-            if narratives:
-                from crs.evaluation.rater.narratives import read_narratives
+    with llm.opened() as model, Stages() as progress, KeptChat(model, folder / "replies.jsonl") as kept:
+        bundle, store = _open(source)
+        if narratives:
+            from crs.evaluation.rater.narratives import read_narratives
 
-                found = read_narratives(narratives, store)
-            else:
-                found = _found(bundle, store, references, split, n_shoppers, seed, folder, progress)
-            told = [each for each in found if each.text.strip()]
-            cases = cases_of(told, store, asked)
-            ratings = list(rate_cases(cases, store, kept, settings, progress))
-    finally:
-        model.close()
+            found = read_narratives(narratives, store)
+        else:
+            found = _found(bundle, store, references, split, n_shoppers, seed, folder, progress)
+        told = [each for each in found if each.text.strip()]
+        cases = cases_of(told, store, asked)
+        ratings = list(rate_cases(cases, store, kept, settings, progress))
     if not ratings:
         raise InputError("--stages", "none of the texts belongs to them; name others")
     figures = figures_of(ratings)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crs.cli.options import LlmContextOpt, LlmModelOpt, LlmOpt, LlmParallelOpt, LlmPriceOpt
+from crs.cli.options import Llm, LlmParallelOpt, asks_llm
 from crs.cli.output import Stages, note, say
 from knowledge.types import TASKS, Task
 
@@ -26,17 +26,15 @@ CallsOpt = Annotated[
 ]
 
 
+@asks_llm
 def write_narratives(
     store: StoreArg,
-    llm: LlmOpt,
+    llm: Llm,
     out: OutArg = None,
     tasks: TasksOpt = None,
     max_users: MaxUsersOpt = None,
     seed: SeedOpt = 0,
     calls: CallsOpt = None,
-    llm_model: LlmModelOpt = None,
-    llm_price: LlmPriceOpt = None,
-    llm_context: LlmContextOpt = 8192,
     parallel: LlmParallelOpt = 8,
 ) -> None:
     """Have a language model write narratives for a store with reviews; the result is a store to train on.
@@ -44,29 +42,22 @@ def write_narratives(
     Each shopper with reviews gets up to six texts. One that names a product instead of pointing at it, points
     nowhere, quotes a review or is too long or too short is mended, asked for again, or left out and counted.
     """
-    from crs.llm.chat import Price
-    from crs.llm.open import open_chat_model
     from crs.writing.write import write_narratives
 
     chosen = _tasks(tasks) if tasks else TASKS
     out = out or store.with_name(f"{store.name}-narrated")
-    price = None if llm_price is None else Price.parse(llm_price)
-    model = open_chat_model(llm, model=llm_model, price=price, n_ctx=llm_context)
-    try:
-        with Stages() as stages:
-            report = write_narratives(
-                store,
-                out,
-                model,
-                calls or out.with_name(f"{out.name}.calls.jsonl"),
-                tasks=chosen,
-                max_users=max_users,
-                parallel=parallel,
-                seed=seed,
-                progress=lambda done, total, usage: stages("questions", done, total, detail=str(usage)),
-            )
-    finally:
-        model.close()
+    with llm.opened() as model, Stages() as stages:
+        report = write_narratives(
+            store,
+            out,
+            model,
+            calls or out.with_name(f"{out.name}.calls.jsonl"),
+            tasks=chosen,
+            max_users=max_users,
+            parallel=parallel,
+            seed=seed,
+            progress=lambda done, total, usage: stages("questions", done, total, detail=str(usage)),
+        )
     for line in report.lines():
         say(line)
     note(f"{out}: build it with `python -m crs build`, then train with `train-narrator`")

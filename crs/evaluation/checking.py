@@ -38,7 +38,7 @@ class Checked:
         told = ""
         for sentence in sentences(text):
             claims = check(sentence, evidence)
-            claims.append(Claim("loop", sentence, not loops(sentence, told)))
+            claims.append(Claim("loop", sentence, not loops(sentence, told, evidence)))
             claims.append(Claim("ending", sentence[-1:], is_finished(sentence, evidence.task)))
             told += sentence + " "
             self.claims.update(claim.kind for claim in claims)

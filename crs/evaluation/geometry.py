@@ -26,7 +26,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: np.ndarray) -> Spread:
-        """Of at least one value."""
+        """Of ``values`` (n,), at least one."""
         quarters = np.quantile(values, (0.25, 0.5, 0.75))
         return cls(len(values), *(round(float(x), 5) for x in (values.mean(), values.std(), *quarters)))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crs.bundle import Bundle
 from crs.content import TextEncoder
@@ -22,7 +23,10 @@ from crs.tuning import TunableNarrator
 
 SLACK = 0.02  # of a figure's old value, or in points of a share: less is not called worse
 N_TOLD_PER_TASK = 20
+N_RESAMPLES = 2000
 _AT_ONCE = 8  # narratives that the engine tells side by side
+
+Counts = NDArray[np.int64]  # (n, 2), a row a narrative: how many are so, of how many
 
 
 @dataclass(frozen=True)
@@ -32,15 +36,24 @@ class Narratives:
     told: tuple[tuple[Occasion, Narrated], ...]
 
     @property
+    def wrong_sentences(self) -> Counts:
+        """Sentences in which the sentence gate found a wrong claim, of those drawn."""
+        return _counts((told.sentences_wrong, told.sentences_drawn) for _, told in self.told)
+
+    @property
+    def plain_statements(self) -> Counts:
+        """Narratives for which a plain statement had to stand in."""
+        return _counts((told.is_plain, 1) for _, told in self.told)
+
+    @property
     def wrong_claims(self) -> float:
         """Share of the sentences drawn in which the sentence gate found a wrong claim."""
-        drawn = sum(narrated.sentences_drawn for _, narrated in self.told)
-        return sum(narrated.sentences_wrong for _, narrated in self.told) / max(1, drawn)
+        return float(_share(self.wrong_sentences))
 
     @property
     def empty(self) -> float:
         """Share of narratives for which a plain statement had to stand in."""
-        return sum(narrated.is_plain for _, narrated in self.told) / max(1, len(self.told))
+        return float(_share(self.plain_statements))
 
     @property
     def words(self) -> float:
@@ -126,31 +139,14 @@ def preference_accuracy(
 ) -> float | None:
     """How often ``after``, as against ``before``, moves towards what was liked; None without comparisons.
 
-    A text's reward is its log-probability by ``after`` less that by ``before`` (DPO, section 5.1). Of a pair
-    the liked text should have more of it; single thumbs are compared with all those of the other kind, as in
-    an AUC. A tie counts half, so a version that is the same has .5. Every rater counts alike; single thumbs
-    together count as one rater more.
+    Of a pair the liked text should have the larger reward (`rewards`); single thumbs are compared with all
+    those of the other kind, as in an AUC. A tie counts half, so a version that is the same has .5. Every
+    rater counts alike; single thumbs together count as one rater more.
     """
-    words = StoreWords.of(after.store.items.values())
-    judged = [lessons_of(each, after, rows.for_version(after), words) for each in preferences]
-    lessons = [lesson for both in judged for lesson in both if lesson is not None]
-    if not lessons:
-        return None
-    earlier = [
-        lesson
-        for each in preferences
-        for lesson in lessons_of(each, before, rows.for_version(before), words)
-        if lesson is not None
-    ]
-    rewards = iter(
-        TunableNarrator(after.narrator_dir).log_probs(lessons)
-        - TunableNarrator(before.narrator_dir).log_probs(earlier)
-    )
     by_rater: dict[str, list[float]] = {}
     liked: list[float] = []
     disliked: list[float] = []
-    for preference, both in zip(preferences, judged, strict=True):
-        found = [float(next(rewards)) for lesson in both if lesson is not None]
+    for preference, found in zip(preferences, rewards(before, after, rows, preferences), strict=True):
         if preference.is_pair:
             by_rater.setdefault(preference.rater, []).append(_wins(found[0] - found[1]))
         else:
@@ -161,26 +157,66 @@ def preference_accuracy(
     return float(np.mean(shares)) if shares else None
 
 
+def rewards(
+    before: Bundle, after: Bundle, rows: FusedRows, preferences: Sequence[Preference]
+) -> list[list[float]]:
+    """Of the texts of each preference, the liked one first: log-probability by ``after`` less that by
+    ``before``, in nats (DPO, section 5.1).
+    """
+    words = StoreWords.of(after.store.items.values())
+    log_probs = []
+    for bundle in (before, after):
+        judged = [lessons_of(each, bundle, rows.for_version(bundle), words) for each in preferences]
+        lessons = [lesson for both in judged for lesson in both if lesson is not None]
+        log_probs.append(TunableNarrator(bundle.narrator_dir).log_probs(lessons))
+    gained = iter((log_probs[1] - log_probs[0]).tolist())
+    return [[next(gained) for _ in each.texts] for each in preferences]
+
+
+def difference_interval(before: Counts, after: Counts) -> tuple[float, float]:
+    """By how much the share of ``after`` is larger than that of ``before``: low and high, 90 %.
+
+    Paired bootstrap (Koehn 2004): the same narratives are drawn of both, with replacement. Where 0 is within,
+    chance alone could have made the difference.
+    """
+    drawn = np.random.default_rng(0).integers(len(before), size=(len(before), N_RESAMPLES))
+    more = _share(after[drawn]) - _share(before[drawn])
+    low, high = np.quantile(more, (0.05, 0.95))
+    return float(low), float(high)
+
+
 def judge(before: Held, after: Held) -> tuple[bool, str]:
-    """Whether the new version may serve, and why."""
+    """Whether the new version may serve, and why.
+
+    Of narratives, which are few, a share counts as larger where that is beyond `SLACK` and beyond chance.
+    """
     old, new = before.measured, after.measured
     if new.hit_rate < old.hit_rate * (1 - SLACK):
         return False, f"it finds fewer held-out purchases ({new.hit_rate:.4f} < {old.hit_rate:.4f})"
     if old.loss is not None and new.loss is not None and new.loss > old.loss * (1 + SLACK):
         return False, f"it tells held-out narratives worse ({new.loss:.4f} > {old.loss:.4f} nats a token)"
-    shares: Mapping[str, tuple[float, float]] = {
-        "makes more wrong claims before the sentence gate": (
-            before.narratives.wrong_claims, after.narratives.wrong_claims,
-        ),
-        "has nothing of its own to tell more often": (before.narratives.empty, after.narratives.empty),
-    }  # fmt: skip
-    for what, (was, now) in shares.items():
-        if now > was + SLACK:
-            return False, f"it {what} ({now:.1%} > {was:.1%})"
+    was, now = before.narratives, after.narratives
+    shares = {
+        "makes more wrong claims before the sentence gate": (was.wrong_sentences, now.wrong_sentences),
+        "has nothing of its own to tell more often": (was.plain_statements, now.plain_statements),
+    }
+    for what, (earlier, later) in shares.items():
+        if _share(later) - _share(earlier) > SLACK and difference_interval(earlier, later)[0] > 0:
+            return False, f"it {what} ({_share(later):.1%} > {_share(earlier):.1%})"
     if after.accuracy is not None and after.accuracy <= 0.5:
         share = f"{after.accuracy:.1%} of comparisons"
         return False, f"it does not move towards what held-out people like ({share})"
     return True, "it is not worse on held-out users in ranking nor in telling"
+
+
+def _counts(rows: Iterable[tuple[int, int]]) -> Counts:
+    return np.array(list(rows), dtype=np.int64).reshape(-1, 2)
+
+
+def _share(counts: Counts) -> NDArray[np.float64]:
+    """Of counts (n, ..., 2) the share of all n together, (...); 0.0 of nothing."""
+    total = counts.sum(axis=0)
+    return np.asarray(total[..., 0] / np.maximum(1, total[..., 1]))
 
 
 def _wins(margin: float) -> float:

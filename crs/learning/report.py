@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from crs.evaluation.occasions import Occasion
-from crs.learning.gate import Held, Narratives
+from crs.learning.gate import Held, Narratives, difference_interval
 from crs.narrator.sentence import sentences
 
 N_SHOWN = 5  # narratives side by side
@@ -54,7 +54,8 @@ def _figures(before: Held, after: Held) -> Iterator[str]:
     if not now.told:
         return
     wrong = f"{now.wrong_claims:.1%} of sentences before the gate ({was.wrong_claims:.1%})"
-    yield f"  a wrong claim is in {wrong}"
+    low, high = (100 * end for end in difference_interval(was.wrong_sentences, now.wrong_sentences))
+    yield f"  a wrong claim is in {wrong}, a difference of {low:+.1f} to {high:+.1f} points by so few"
     yield f"  a plain statement stands in for {now.empty:.1%} of narratives ({was.empty:.1%})"
     yield f"  narratives have {now.words:.1f} words on average ({was.words:.1f})"
     yield f"  {_share(now, _PRICE):.1%} name a price ({_share(was, _PRICE):.1%})"

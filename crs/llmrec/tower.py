@@ -16,6 +16,8 @@ from crs.llmrec.metrics import ranking_metrics, top_items
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
+    from torch import Tensor
+    from torch.nn import Embedding, Module
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +72,7 @@ def train_tower(
     # Unit rows have much in common and tiny entries; an MLP wants them centred, of about unit variance.
     centred = rows - rows.mean(axis=0)
     content = torch.from_numpy(np.float32(centred / max(float(centred.std()), 1e-9)))
-    items = torch.nn.Sequential(
-        torch.nn.Linear(rows.shape[1], plan.n_hidden),
-        torch.nn.ReLU(),
-        torch.nn.Dropout(plan.dropout),
-        torch.nn.Linear(plan.n_hidden, plan.n_factors),
-    )
-    users = torch.nn.Embedding(n_users, plan.n_factors)
-    torch.nn.init.normal_(users.weight, std=0.1)
-    with torch.no_grad():
-        users.weight[:, 0] = 1.0  # so that the items' first factor can tell at once how many take them
+    items, users = _layers(rows.shape[1], n_users, plan)
     # A user is met once an epoch, the item tower in every step.
     groups = [
         {"params": items.parameters(), "lr": plan.learning_rate},
@@ -106,15 +99,8 @@ def train_tower(
         for start in range(0, n_users, plan.users_a_step):
             chosen = order[start : start + plan.users_a_step]
             taken = torch.from_numpy(train[chosen].toarray().astype(np.float32))  # (b, n_items)
-            weight = torch.from_numpy(unseen_weight[chosen].astype(np.float32))[:, None]
-            weight = torch.where(taken > 0, 1.0, weight)
             logits = users(torch.from_numpy(chosen)) @ items(content).T  # (b, n_items)
-            loss = (
-                torch.nn.functional.binary_cross_entropy_with_logits(
-                    logits, taken, weight=weight, reduction="sum"
-                )
-                / weight.sum()
-            )
+            loss = _loss(logits, taken, torch.from_numpy(unseen_weight[chosen].astype(np.float32)))
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
@@ -127,3 +113,31 @@ def train_tower(
                 best = seen
     assert best is not None
     return best
+
+
+def _layers(n_columns: int, n_users: int, plan: TowerPlan) -> tuple[Module, Embedding]:
+    """The item tower, (n, n_columns) -> (n, f), and the table of users (n_users, f)."""
+    import torch
+
+    items = torch.nn.Sequential(
+        torch.nn.Linear(n_columns, plan.n_hidden),
+        torch.nn.ReLU(),
+        torch.nn.Dropout(plan.dropout),
+        torch.nn.Linear(plan.n_hidden, plan.n_factors),
+    )
+    users = torch.nn.Embedding(n_users, plan.n_factors)
+    torch.nn.init.normal_(users.weight, std=0.1)
+    with torch.no_grad():
+        users.weight[:, 0] = 1.0  # so that the items' first factor can tell at once how many take them
+    return items, users
+
+
+def _loss(logits: Tensor, taken: Tensor, unseen_weight: Tensor) -> Tensor:
+    """Cross-entropy of ``logits`` (b, n_items) against ``taken``; an unseen item weighs a user's (b,)."""
+    import torch
+
+    weight = torch.where(taken > 0, 1.0, unseen_weight[:, None])
+    summed = torch.nn.functional.binary_cross_entropy_with_logits(
+        logits, taken, weight=weight, reduction="sum"
+    )
+    return summed / weight.sum()

@@ -1,7 +1,8 @@
 """Continuous batching: which text is read, and of which the next token is drawn, step by step.
 
 For the use of the thread that owns the model (engine.py). In every step newcomers' prompts are read, as far
-as others can wait, and one token is decoded for all texts that are being told, together.
+as others can wait, and one token is decoded for all texts that are being told, together; while some are at
+their first sentence, the others rest most of the time.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from crs.narrator.sampling import Sampler
 from knowledge.errors import BusyError, ModelError
 
 READ_AHEAD = 192  # positions of newcomers' prompts from which on the others' next tokens come first
+OPENING = 32  # tokens, about a sentence: who has been told fewer goes before who has something to read
+MAX_RESTED = 7  # steps in a row that the others let them go first
 MAX_REBUILT = 3  # how often a text is read anew because a decode failed
 
 
@@ -105,12 +108,15 @@ class _Live:
 class Desk:
     """All requests of one context: in line, being read, being told."""
 
-    def __init__(self, context: LlamaContext, *, max_waiting: int, parking_bytes: int) -> None:
+    def __init__(
+        self, context: LlamaContext, *, max_waiting: int, max_waiting_each: int, parking_bytes: int
+    ) -> None:
         self._context = context
         self._rooms = Rooms(context, parking_bytes)
-        self._max_waiting = max_waiting
+        self._max_waiting, self._max_waiting_each = max_waiting, max_waiting_each
         self._waiting: list[Request] = []
         self._live: list[_Live] = []
+        self._n_rested = 0  # steps since a token of every text was drawn
 
     @property
     def is_idle(self) -> bool:
@@ -141,11 +147,17 @@ class Desk:
             request.outcomes.put(
                 BusyError(f"{len(self._waiting)} others are waiting for the narrator; try again in a minute")
             )
+        elif self._n_waiting(request.caller) >= self._max_waiting_each:
+            request.outcomes.put(
+                BusyError(
+                    f"{self._max_waiting_each} answers of yours are in line already; wait for one of them"
+                )
+            )
         else:
             self._waiting.append(request)
 
     def step(self) -> None:
-        """Let newcomers in, read on in their prompts, draw one token of every text."""
+        """Let newcomers in, read on in their prompts, draw one token of every text whose turn it is."""
         self._see_off()
         while self._waiting and self._rooms.has_free:
             self._admit(self._line()[0])
@@ -155,8 +167,7 @@ class Desk:
         while n_read < READ_AHEAD and (reading := next((each for each in self._live if each.unread), None)):
             n_read += len(reading.unread[0])
             self._read(reading)
-        telling = [live for live in self._live if live.token >= 0]
-        if telling:
+        if telling := self._whose_turn([live for live in self._live if live.token >= 0]):
             self._tell(telling)
 
     def fail_all(self, error: BaseException) -> None:
@@ -178,6 +189,10 @@ class Desk:
             if (verdict := live.request.verdict()) is not None:
                 self._end(live, verdict)
 
+    def _n_waiting(self, caller: Caller) -> int:
+        """How many requests of a caller are in line; 0 for one without a name."""
+        return sum(bool(caller.name) and each.caller.name == caller.name for each in self._waiting)
+
     def _line(self) -> list[Request]:
         """Who waits, in the order of their turns: those first who have fewest texts under way."""
         busy = Counter(live.request.caller.name for live in self._live)
@@ -188,6 +203,15 @@ class Desk:
             return busy[caller.name] if caller.name else 0, came_s
 
         return sorted(self._waiting, key=turn)
+
+    def _whose_turn(self, telling: Sequence[_Live]) -> Sequence[_Live]:
+        """First sentences first: people read slower than the narrator writes."""
+        opening = [live for live in telling if len(live.told) < OPENING]
+        if opening and len(opening) < len(telling) and self._n_rested < MAX_RESTED:
+            self._n_rested += 1
+            return opening
+        self._n_rested = 0
+        return telling
 
     def _admit(self, request: Request) -> None:
         self._waiting.remove(request)
@@ -220,6 +244,8 @@ class Desk:
                 self._draw(live, logits)
 
     def _tell(self, telling: Sequence[_Live]) -> None:
+        # llama.cpp decodes rooms together only where they follow one another.
+        telling = sorted(telling, key=lambda live: live.room.seq)
         tokens = [(live.room.seq, live.room.held.n_positions, live.token) for live in telling]
         try:
             rows = self._context.step(tokens)

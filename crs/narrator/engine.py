@@ -27,9 +27,10 @@ from crs.narrator.sampling import Constraints, Sampler, Sampling
 from knowledge.errors import ModelError, NotFoundError
 
 T = TypeVar("T")
-_POLL_S = 0.02  # how long a waiting caller may take to notice that it was stopped
+_POLL_S = 0.1  # how long a waiting caller may take to notice its place in line; words wake it at once
 N_SEQS = 8  # texts told at once
 MAX_WAITING = 64  # requests in line; more are refused
+MAX_WAITING_EACH = 8  # of one caller
 PARKING_BYTES = 256 * 2**20
 
 __all__ = ["CacheType", "LlamaCppModel", "Load", "default_threads"]
@@ -52,10 +53,10 @@ def default_threads(environment: Mapping[str, str] = os.environ) -> int:
 class LlamaCppModel:
     """A GGUF model as a ``LanguageModel`` (language_model.py); safe to call from several threads.
 
-    Up to ``n_seqs`` texts are told at once, a token of each in one decode; others wait in line, and whose
-    caller has fewest texts under way comes first. What a person's prompt begins with is read once: it stays
-    in the cache, and when its room is needed in RAM. With f32 weights and cache the answer to a request does
-    not depend on what is or was served beside it.
+    Up to ``n_seqs`` texts are told at once, a token of each in one decode, first sentences first; others wait
+    in line, and whose caller has fewest texts under way comes first. What a person's prompt begins with is
+    read once: it stays in the cache, and when its room is needed in RAM. With f32 weights and cache the
+    answer to a request does not depend on what is or was served beside it.
     """
 
     def __init__(
@@ -71,13 +72,15 @@ class LlamaCppModel:
         lora_path: str | Path | None = None,
         lora_scale: float = 1.0,
         max_waiting: int = MAX_WAITING,
+        max_waiting_each: int = MAX_WAITING_EACH,
         parking_bytes: int = PARKING_BYTES,
     ) -> None:
         """Open ``gguf_path``. ``n_ctx`` positions a text, at most as many as the model was trained for.
 
         ``n_threads`` None: ``default_threads()``. ``n_gpu_layers`` None: all of them when this build
         of llama.cpp can offload, else 0. ``flash_attn`` None: llama.cpp decides. ``lora_path``: a
-        LoRA of this model as GGUF, added ``lora_scale`` times. ``parking_bytes`` of RAM keep what was read
+        LoRA of this model as GGUF, added ``lora_scale`` times. ``max_waiting_each``: requests of one caller
+        that may be in line. ``parking_bytes`` of RAM keep what was read
         for people who are silent.
         Raises NotFoundError when there is no such file, ModelError when it cannot be opened.
         """
@@ -104,7 +107,12 @@ class LlamaCppModel:
         self.context_length, self.eos_id = context.context_length, context.eos_id
         self._requests: _RequestQueue = queue.SimpleQueue()
         self._closing = threading.Event()
-        desk = Desk(context, max_waiting=max_waiting, parking_bytes=parking_bytes)
+        desk = Desk(
+            context,
+            max_waiting=max_waiting,
+            max_waiting_each=max_waiting_each,
+            parking_bytes=parking_bytes,
+        )
         self._load = _LoadBox()
         # The thread must not hold the model, or a forgotten one would never be freed.
         self._owner = threading.Thread(

@@ -56,6 +56,7 @@ _PRICED = re.compile(
 _PAID_FOR = re.compile(rf" (?:for|on) ({MARK})")
 _NUMBER = re.compile(r"(?<![«\w$.,])[A-Za-z]*\d[\w.,/:-]*(?!»)")
 _NAME_AT_START = re.compile(r"(?:'s|’s)? (?:made|makes|has|also|already)\b|(?:'s|’s) ")
+_LISTED = re.compile(r"«»(?:, «»)*,? (?:and|or) «»")
 _COUNTING = re.compile(r"\b(an?|this|these|those)$")
 _N_GRAM, _TOO_OFTEN = 4, 3
 _TOO_ALIKE = 0.5  # share of the runs of words that were said before
@@ -88,11 +89,12 @@ def check(text: str, evidence: Evidence) -> list[Claim]:
     ]
 
 
-def loops(sentence: str, told: str) -> bool:
+def loops(sentence: str, told: str, evidence: Evidence) -> bool:
     """Whether ``sentence`` goes round in circles.
 
-    It does when it repeats one of ``told``, or half of its words in the same order, says some four words in a
-    row a third time, names a purchase twice, or links something with itself ("softness and softness").
+    It does when it repeats one of ``told``, or half of its words in the same order, be it of other products
+    ("... drew the warmest praise"), says some four words in a row a third time, names a purchase twice, or
+    links something with itself ("softness and softness").
     """
     purchases = [each for each in POINTER.findall(sentence) if each != TARGET_POINTER]
     if len(set(purchases)) < len(purchases) or _WITH_ITSELF.search(sentence):
@@ -102,11 +104,11 @@ def loops(sentence: str, told: str) -> bool:
         " ".join(_plain_words(each)) for each in re.split(r"(?<=[.!?])\s", told)
     ):
         return True
-    before, again = Counter(_grams(old)), _grams(new)
-    if again and sum(gram in before for gram in again) >= _TOO_ALIKE * len(again):
+    again = _grams(new)
+    grams = Counter([*_grams(old), *again])
+    if any(grams[gram] >= _TOO_OFTEN for gram in again) or _is_half_said(new, old):
         return True
-    grams = before + Counter(again)
-    return any(grams[gram] >= _TOO_OFTEN for gram in again)
+    return _is_half_said(_frame(sentence, evidence), _frame(told, evidence))
 
 
 def is_finished(sentence: str, task: Task) -> bool:
@@ -120,6 +122,17 @@ _WITH_ITSELF = re.compile(r"\b(?!again\b|through\b)(\w[\w' -]{4,})(?:,| and| or)
 
 def _plain_words(text: str) -> list[str]:
     return re.findall(r"[\w'’$.-]*\w", POINTER.sub(" ", text).lower())
+
+
+def _is_half_said(new: list[str], old: list[str]) -> bool:
+    said, again = set(_grams(old)), _grams(new)
+    return bool(again) and sum(gram in said for gram in again) >= _TOO_ALIKE * len(again)
+
+
+def _frame(text: str, evidence: Evidence) -> list[str]:
+    """The words around products, which are a mark each, a list of them one; numbers are left out."""
+    marked = _LISTED.sub("«»", re.sub(MARK, "«»", read(text, evidence).skeleton.lower()))
+    return re.findall(r"«»|[\w'’-]*[^\W\d][\w'’-]*", marked)
 
 
 def _grams(words: list[str]) -> list[tuple[str, ...]]:

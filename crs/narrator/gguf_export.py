@@ -214,7 +214,7 @@ def interleave_halves(matrix: np.ndarray, n_heads: int) -> np.ndarray:
 
 
 def join_halves(matrix: np.ndarray, n_heads: int) -> np.ndarray:
-    """What `interleave_halves` was given."""
+    """What `interleave_halves` was given: rows (n_heads * head_dim, d) back to halves."""
     by_pair = matrix.reshape(n_heads, -1, 2, matrix.shape[1])  # (heads, pair, half, d)
     return by_pair.swapaxes(1, 2).reshape(matrix.shape)
 

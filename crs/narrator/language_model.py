@@ -38,8 +38,8 @@ class Caller:
     """Who asks, so that nobody takes all turns, and how many seconds they wait at most (None: forever).
 
     ``since_s``: when they came, in seconds of `time.monotonic`, where this is not their first request for
-    the same text: they do not go to the end of the line again. ``on_wait`` is told, in the asking thread, of
-    the place in line (from 1) whenever it changes while they wait.
+    the same text: they do not go to the end of the line again, and have waited since then.
+    ``on_wait`` is told, in the asking thread, of the place in line (from 1) whenever it changes.
     """
 
     name: str = ""
@@ -48,8 +48,10 @@ class Caller:
     on_wait: Callable[[int], None] | None = field(default=None, compare=False)
 
     def deadline(self) -> float | None:
-        """When they give up if they begin to wait now, in seconds of `time.monotonic`."""
-        return None if self.patience_s is None else time.monotonic() + self.patience_s
+        """When they give up, in seconds of `time.monotonic`; without ``since_s`` they begin to wait now."""
+        if self.patience_s is None:
+            return None
+        return self.patience_s + (time.monotonic() if self.since_s is None else self.since_s)
 
 
 ANYONE = Caller()
@@ -99,7 +101,9 @@ def closed_error() -> ModelError:
 def check_patience(deadline: float | None) -> None:
     """Raises ModelError once ``deadline`` (seconds of `time.monotonic`) has passed."""
     if deadline is not None and time.monotonic() > deadline:
-        raise ModelError("the narrator had no time left for this answer; ask again when it is less busy")
+        raise ModelError(
+            "The narrator had no time left to finish this answer. Ask again when it is less busy."
+        )
 
 
 def check_segments(

@@ -25,7 +25,8 @@ from knowledge.errors import ModelError
 CacheType = Literal["f16", "f32"]
 
 N_BATCH = 512  # positions of one decode; a batch beyond it would abort the process
-# These scale whatever they read by sqrt(embedding_dim) as if it came from their embedding table.
+# These scale whatever they read by sqrt(embedding_dim) as if it came from their embedding table, and
+# transformers does not. (A granite's embedding_scale both apply to soft rows: there is nothing to undo.)
 _SCALES_SOFT_ROWS = ("gemma", "gemma2")
 _log = logging.getLogger(__name__)
 _ERROR_LEVEL = 4  # ggml_log_level

@@ -324,7 +324,7 @@ class _Ledger:
         claims = check(sentence, self._evidence)
         self._right.update(claim.kind for claim in claims if claim.holds)
         wrong: list[ClaimKind] = [claim.kind for claim in claims if not claim.holds]
-        if loops(sentence, told):
+        if loops(sentence, told, self._evidence):
             wrong.append("loop")
         if not is_finished(sentence, self._evidence.task):
             wrong.append("ending")

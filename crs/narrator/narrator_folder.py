@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Of a model that reads purchases as text: 50 of them are long, and every room of the cache takes memory.
 TEXT_CONTEXT, TEXT_SEQS = 4096, 4
+OWN_SEQS = 32  # of our own, which is small: as many as the page answers at once, so nobody waits for a room
 OWN_PARTS = ("config.json", "tokenizer.json", "model.safetensors", "adapter.safetensors")
 
 
@@ -52,7 +53,7 @@ def open_language_model(narrator_dir: Path, cache_dir: Path) -> LanguageModel:
     lora: str | Path | None = os.environ.get("RACONTEUR_LORA") or None
     if not is_foreign(narrator_dir):
         cache_dir.mkdir(parents=True, exist_ok=True)
-        return LlamaCppModel(cached_gguf(narrator_dir, cache_dir), lora_path=lora)
+        return LlamaCppModel(cached_gguf(narrator_dir, cache_dir), n_seqs=OWN_SEQS, lora_path=lora)
     model = ForeignModel.read(narrator_dir)
     lora = lora or model.lora_path(narrator_dir)
     if url := os.environ.get("RACONTEUR_VLLM"):

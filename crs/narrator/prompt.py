@@ -71,6 +71,6 @@ class PromptTokenizer(Protocol):
 
 
 def question(tokenizer: PromptTokenizer, evidence: Evidence) -> NDArray[np.int32]:
-    """The token ids after the purchases: the task, the tally, and what the target's listing says."""
+    """The token ids (n,) after the purchases: the task, the tally, and what the target's listing says."""
     listing = {} if evidence.target is None else quotable(evidence.target)
     return np.asarray(tokenizer.ask(evidence.task, listing, Tally.of(evidence).note()), dtype=np.int32)

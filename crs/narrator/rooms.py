@@ -14,7 +14,7 @@ MIN_KEPT = 8  # positions below which a beginning is sooner read anew than copie
 
 
 def batches_of(segments: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The segments in pieces that one decode takes."""
+    """The segments, ids (n,) or soft rows (n, d), in pieces of at most `N_BATCH` for one decode each."""
     return [
         segment[start : start + N_BATCH] for segment in segments for start in range(0, len(segment), N_BATCH)
     ]

@@ -11,7 +11,7 @@ import numpy as np
 from knowledge.errors import ModelError
 
 PENALTY_WINDOW = 64  # generated tokens that the repetition penalty looks back on
-_FIRST_CANDIDATES = 128  # a nucleus seldom holds more, and sorting few is what makes a pick cheap
+_LIGHT = 1e-3  # of the heaviest: a nucleus seldom needs lighter ones, and sorting few makes a pick cheap
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,14 +181,11 @@ class Sampler:
 
 
 def _likeliest(weights: np.ndarray, wanted: float) -> np.ndarray:
-    """Ids of non-zero weight, heaviest first, enough to hold ``wanted``; sorts no more than it must."""
-    count = _FIRST_CANDIDATES
-    top = np.arange(len(weights))
-    while count < len(weights):
-        heaviest = np.argpartition(weights, -count)[-count:]
-        if weights[heaviest].sum() >= wanted:
-            top = heaviest
-            break
-        count *= 8
-    top = top[weights[top] > 0]  # a banned token weighs nothing
+    """Ids of non-zero weight, heaviest first, enough to hold ``wanted``; sorts no more than it must.
+
+    The heaviest weighs 1, as in a softmax whose maximum was taken out.
+    """
+    top = np.flatnonzero(weights > _LIGHT)
+    if weights[top].sum() < wanted:
+        top = np.flatnonzero(weights)  # a banned token weighs nothing
     return top[np.lexsort((top, -weights[top]))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 class System(Protocol):
     """What answers queries with a score for every item."""
 
-    def scores(self, queries: Queries) -> Scores: ...
+    def scores(self, queries: Queries) -> Scores:
+        """float32 (len(queries), n_items), higher is better."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -155,9 +157,8 @@ N_WATCHED = 2000  # queries that decide what is chosen and when training stops
 
 
 def watched(queries: Queries, n: int = N_WATCHED) -> Queries:
-    """About ``n`` of them, spread evenly."""
-    chosen: Sequence[int] = range(0, len(queries), max(1, len(queries) // n))
-    return queries.at(chosen)
+    """About ``n`` of them."""
+    return queries.spread(n)
 
 
 @dataclass(frozen=True)

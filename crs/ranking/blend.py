@@ -132,7 +132,7 @@ class Candidates:
     n_asked: int
 
     def at(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Candidates:
-        """Some rows with some of the features."""
+        """Those of ``rows`` (m,) with the features of ``columns`` (f,): (m, c, f)."""
         features = self.features[np.ix_(rows, np.arange(self.features.shape[1]), columns)]
         return Candidates(features, self.length[rows], self.users[rows], self.n_asked)
 

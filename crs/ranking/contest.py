@@ -125,7 +125,10 @@ def fit_ranker_signals(
     epochs: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> FittedSignals:
-    """All signals of the ranker on a fold; without ``epochs`` the fold's queries choose them."""
+    """All signals of the ranker on a fold, from unit ``content`` (n_items, 384).
+
+    Without ``epochs`` the fold's queries choose them. ``progress(epoch, of)`` follows the sequential signal.
+    """
     factors = fit_wals(owned_matrix(fold.sequences, data.n_items))
     signals = fit_signals(fold.sequences, data.items, content, ordered=data.ordered, factors=factors)
     rows = fuse(factors, content, mean_norm(factors))

@@ -33,6 +33,10 @@ class Queries:
         chosen = np.asarray(rows, dtype=np.int64)
         return Queries(self.users[chosen], [self.histories[row] for row in chosen], self.targets[chosen])
 
+    def spread(self, n: int) -> Queries:
+        """About ``n`` of them, spread evenly."""
+        return self.at(range(0, len(self), max(1, len(self) // n)))
+
 
 @dataclass(frozen=True)
 class Fold:

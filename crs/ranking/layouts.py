@@ -1,31 +1,39 @@
 """Which data set lies in a folder, told by its files' columns, and how it is split.
 
-windows     items (item_id, title, description, brand), valid and test (user_id, history, target), train?
+windows     items (item_id, title, description?, brand?), test (user_id, history, target), train?, valid?
+            (without valid, the last item of each user's first test history is for tuning)
 ratings     ratings (user_id, product_id, rating, timestamp), items (product_id, title, ...): titled items,
             5-core, leave-last
 numbered    ratings (user, item, rating, timestamp), items (item_id, title, ...): leave-last, which is the
             split that its sequences give
 pairs       pairs (userID, movieID) without time, movies, movie_summaries, held_out_valid and _test
+explained   pairs (user, item, Time), narratives (iid, title, item_summary): leave-last by Time
 store       a store or a bundle: the held-out purchases where there are some, else leave-last
+reviews     JSON lines that `import` reads (reviews and meta of Amazon, REGEN), as their store would be
 """
 
 from __future__ import annotations
 
+import ast
+import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from crs.bundle import MANIFEST, STORE
 from crs.ranking.data import RankingData
+from crs.ranking.reviews import holds_reviews, read_reviews, read_store
 from crs.ranking.splits import Window, leave_last, windows
 from knowledge.errors import InputError, NotFoundError
 from knowledge.readers.source import Record, read_rows
-from knowledge.store import Store
 from knowledge.types import Item
 
 CORE = 5  # of the ratings layout: every user and item left has so many ratings
+_BETWEEN_IDS = re.compile(r"[\s,;|]+")
+_DAY = "%m %d, %Y"
 _NOTHING = frozenset({"", "none", "null", "nan"})
 
 
@@ -48,18 +56,20 @@ def open_ranking(path: Path) -> RankingData:
     """
     if not path.exists():
         raise NotFoundError(f"{path}: no such folder; name a data set, a store or a bundle")
+    layout = next((layout for layout in _LAYOUTS if layout.fits(path)), None)
     if (path / MANIFEST).is_file():
-        data = _read_store(path / STORE if (path / STORE).is_dir() else path)
-    else:
-        layout = next((layout for layout in _LAYOUTS if layout.fits(path)), None)
-        if layout is None:
-            found = [f"{file.name} ({', '.join(_columns(file))})" for file in sorted(path.glob("*.parquet"))]
-            raise InputError(
-                path,
-                f"no known layout (found: {', '.join(found) or 'no parquet file'}); known are stores, "
-                + "; ".join(["bundles", *(layout.describe() for layout in _LAYOUTS)]),
-            )
+        data = read_store(path / STORE if (path / STORE).is_dir() else path)
+    elif layout is not None:
         data = layout.read(path)
+    elif holds_reviews(path):
+        data = read_reviews(path)
+    else:
+        found = [f"{file.name} ({', '.join(_columns(file))})" for file in sorted(path.glob("*.parquet"))]
+        raise InputError(
+            path,
+            f"no known layout (found: {', '.join(found) or 'no parquet file'}); known are stores, "
+            + "; ".join(["bundles", "reviews as JSON lines", *(each.describe() for each in _LAYOUTS)]),
+        )
     for fold, queries in (("valid", data.valid.queries), ("test", data.test.queries)):
         if not len(queries):
             raise InputError(path, f"nobody to ask in the {fold} split; users need three items or given rows")
@@ -67,19 +77,42 @@ def open_ranking(path: Path) -> RankingData:
 
 
 def _read_windows(folder: Path) -> RankingData:
-    items = _read_items(folder / "items.parquet", "item_id", ("title", "description", "brand"))
+    listed = folder / "items.parquet"
+    told = [column for column in ("description", "brand") if column in _columns(listed)]
+    items = _read_items(listed, "item_id", ("title", *told))
     splits: list[dict[str, list[Window]]] = []
     for split in ("train", "valid", "test"):
         given: dict[str, list[Window]] = {}
-        if split != "train" or (folder / "train.parquet").exists():
+        if split == "test" or (folder / f"{split}.parquet").exists():
             for row in read_rows(folder / f"{split}.parquet", ("user_id", "history", "target")):
-                history, target = row.ids("history"), row.id("target")
+                history, target = _history(row), row.id("target")
                 for field, item_id in (("target", target), *(("history", each) for each in history)):
                     if item_id not in items:
                         raise row.error(field, f"items.parquet has no item {item_id}; add it")
                 given.setdefault(row.id("user_id"), []).append((history, target))
         splits.append(given)
-    return windows(folder.name, items, *splits)
+    train, valid, test = splits
+    return windows(_name(folder), items, train, valid or _earlier(test), test)
+
+
+def _history(row: Record) -> list[str]:
+    """The ids of a window's history; none where it is null. A text is read as a list, or as ids apart."""
+    told = row.fields["history"]
+    if told is None:
+        return []
+    if isinstance(told, str):
+        try:
+            told = ast.literal_eval(told) if told.lstrip().startswith("[") else _BETWEEN_IDS.split(told)
+        except (SyntaxError, ValueError) as exc:
+            raise row.error("history", f"a text that is no list of ids ({exc}); correct the row") from exc
+        told = [each for each in told if each != ""]
+    return replace(row, fields={**row.fields, "history": told}).ids("history") if told != [] else []
+
+
+def _earlier(test: Mapping[str, list[Window]]) -> dict[str, list[Window]]:
+    """What may be asked for tuning where no split for it is given: the item before each first target."""
+    firsts = {user_id: given[0][0] for user_id, given in test.items()}
+    return {user_id: [(known[:-1], known[-1])] for user_id, known in firsts.items() if len(known) > 1}
 
 
 def _read_ratings(folder: Path) -> RankingData:
@@ -98,7 +131,7 @@ def _read_ratings(folder: Path) -> RankingData:
     for _, user_id, item_id in kept:
         histories.setdefault(user_id, []).append(item_id)
     bought = {item_id for _, _, item_id in kept}
-    return leave_last(folder.name, {i: item for i, item in items.items() if i in bought}, histories)
+    return leave_last(_name(folder), {i: item for i, item in items.items() if i in bought}, histories)
 
 
 def _read_numbered(folder: Path) -> RankingData:
@@ -111,7 +144,7 @@ def _read_numbered(folder: Path) -> RankingData:
     histories: dict[str, list[str]] = {}
     for _, user_id, item_id in sorted(rated, key=lambda each: each[0]):  # ties as in the file
         histories.setdefault(user_id, []).append(item_id)
-    return leave_last(folder.name, items, histories)
+    return leave_last(_name(folder), items, histories)
 
 
 def _read_pairs(folder: Path) -> RankingData:
@@ -136,7 +169,38 @@ def _read_pairs(folder: Path) -> RankingData:
     for user_id, pairs in histories.items():
         held = [valid[user_id], test[user_id]] if user_id in told else []
         sequences[user_id] = [item_id for item_id in pairs if item_id not in held] + held
-    return leave_last(folder.name, items, sequences, asked=told, ordered=False)
+    return leave_last(_name(folder), items, sequences, asked=told, ordered=False)
+
+
+def _read_explained(folder: Path) -> RankingData:
+    pairs = folder / "pairs.parquet"
+    if "Time" not in _columns(pairs):
+        raise InputError(
+            pairs,
+            "no such column, and without times nobody knows which purchase came last; "
+            "name a data set with times or with held-out purchases",
+            field="Time",
+        )
+    listed = {
+        row.id("iid"): Item(row.id("iid"), row.text("title"), row.text("item_summary"))
+        for row in read_rows(folder / "narratives.parquet", ("iid", "title", "item_summary"))
+    }
+    taken = sorted(  # ties as in the file
+        ((_day(row), row.id("user"), row.id("item")) for row in read_rows(pairs, ("user", "item", "Time"))),
+        key=lambda each: each[0],
+    )
+    histories: dict[str, list[str]] = {}
+    for _, user_id, item_id in taken:
+        histories.setdefault(user_id, []).append(item_id)
+    items = {item_id: listed.get(item_id) or Item(item_id, _untitled(item_id)) for _, _, item_id in taken}
+    return leave_last(_name(folder), items, histories)
+
+
+def _day(row: Record) -> datetime:
+    try:
+        return datetime.strptime(row.id("Time"), _DAY).replace(tzinfo=UTC)
+    except ValueError as exc:
+        raise row.error("Time", f"no day such as '12 31, 2015' ({exc}); correct the row") from exc
 
 
 def _read_held_out(path: Path, items: Mapping[str, Item]) -> dict[str, str]:
@@ -148,17 +212,6 @@ def _read_held_out(path: Path, items: Mapping[str, Item]) -> dict[str, str]:
             raise row.error("items", "names no listed item; correct the row")
         held[row.id("user_id")] = known[0]
     return held
-
-
-def _read_store(path: Path) -> RankingData:
-    store = Store.open(path)
-    told = store.held_out
-    histories = {}
-    for user_id in store.user_ids:
-        bought = [purchase.item_id for purchase in store.history(user_id)]
-        histories[user_id] = bought + ([told[user_id]] if user_id in told else [])
-    name = str(store.manifest.get("name", path.name))
-    return leave_last(name, store.items, histories, asked=told.keys() if told else None)
 
 
 def _read_items(path: Path, key: str, columns: Sequence[str]) -> dict[str, Item]:
@@ -181,6 +234,10 @@ def _item(row: Record, item_id: str, columns: Sequence[str]) -> Item:
         row.price("price")[0] if "price" in columns else None,
         features=row.texts("features") if "features" in columns else (),
     )
+
+
+def _name(folder: Path) -> str:
+    return folder.resolve().name  # "." has none of its own
 
 
 def _untitled(item_id: str) -> str:
@@ -213,8 +270,7 @@ _WINDOW_COLUMNS = ("user_id", "history", "target")
 _LAYOUTS = (
     _Layout(
         {
-            "items.parquet": ("item_id", "title", "description", "brand"),
-            "valid.parquet": _WINDOW_COLUMNS,
+            "items.parquet": ("item_id", "title"),
             "test.parquet": _WINDOW_COLUMNS,
         },
         _read_windows,
@@ -242,5 +298,9 @@ _LAYOUTS = (
             "held_out_test.parquet": ("user_id", "items"),
         },
         _read_pairs,
+    ),
+    _Layout(
+        {"pairs.parquet": ("user", "item"), "narratives.parquet": ("iid", "title", "item_summary")},
+        _read_explained,
     ),
 )

@@ -12,7 +12,13 @@ from crs.ranking.data import Queries, Rows
 
 CUTOFFS = (3, 5, 10, 20)
 N_RESAMPLES = 2000
-LENGTHS = ((1, 3), (4, 6), (7, 10), (11, None))  # items in the history; of an open range the end is None
+LENGTHS = (
+    (0, 0),
+    (1, 3),
+    (4, 6),
+    (7, 10),
+    (11, None),
+)  # items in the history; of an open range the end is None
 
 Ranks: TypeAlias = NDArray[np.float64]
 
@@ -29,11 +35,11 @@ def ranks(scores: NDArray[np.float32], targets: Rows) -> Ranks:
 
 
 def figures_of(found: Ranks) -> dict[str, NDArray[np.float64]]:
-    """Each metric of each query, (n,): HR@k (which is Recall@k with one target), NDCG@k and MRR@k."""
+    """Each metric of each query, (n,): HR@k, Recall@k (equal, for there is one target), NDCG@k and MRR@k."""
     values = {}
     for k in CUTOFFS:
         hit = found <= k - 1
-        values[f"HR@{k}"] = hit.astype(np.float64)
+        values[f"HR@{k}"] = values[f"Recall@{k}"] = hit.astype(np.float64)
         values[f"NDCG@{k}"] = np.where(hit, 1.0 / np.log2(found + 2.0), 0.0)
         values[f"MRR@{k}"] = np.where(hit, 1.0 / (found + 1.0), 0.0)
     return values
@@ -65,24 +71,28 @@ def coverage(top: NDArray[np.int64], n_items: int) -> float:
 def novelty(top: NDArray[np.int64], buyers: NDArray[np.float32], n_users: int) -> float:
     """Mean self-information of what is listed, in bits: -log2 of an item's share of the users.
 
-    As in Zhou et al. 2010; an item that nobody has counts as one that one user has.
+    ``top`` (n, k) item rows, ``buyers`` (n_items,) how many users have each. As in Zhou et al. 2010; an item
+    that nobody has counts as one that one user has.
     """
     share = np.maximum(buyers, 1.0) / max(n_users, 1)
     return float(-np.log2(share)[top].mean())
 
 
 def by_length(queries: Queries) -> dict[str, NDArray[np.bool_]]:
-    """Which queries fall into which range of history lengths; ranges without any are left out."""
+    """Range of history lengths -> which queries (n,) fall into it; ranges without any are left out."""
     lengths = np.array([len(history) for history in queries.histories])
     groups = {}
     for low, high in LENGTHS:
-        name = f"{low}-{high}" if high else f"{low}+"
-        groups[name] = (lengths >= low) & (lengths <= (high or np.inf))
+        name = f"{low}+" if high is None else f"{low}-{high}" if high else str(low)
+        groups[name] = (lengths >= low) & (lengths <= (np.inf if high is None else high))
     return {name: chosen for name, chosen in groups.items() if chosen.any()}
 
 
 def by_popularity(queries: Queries, buyers: NDArray[np.float32]) -> dict[str, NDArray[np.bool_]]:
-    """Queries by how many have bought the target: none, and thirds of the rest by the number of buyers."""
+    """Group -> which queries (n,) are in it, by how many have bought the target: none, then thirds.
+
+    ``buyers`` (n_items,): how many users have each item.
+    """
     asked = buyers[queries.targets]
     known = asked[asked > 0]
     groups = {"new": asked == 0}
@@ -101,7 +111,7 @@ def grouped(
     groups: Mapping[str, NDArray[np.bool_]],
     metrics: Sequence[str] = ("HR@10", "NDCG@10"),
 ) -> dict[str, dict[str, float]]:
-    """Means of some metrics within each group, with the group's size ``n``."""
+    """Means of some metrics (n,) within each group (n,), with the group's size ``n``."""
     return {
         name: {"n": int(chosen.sum())} | {metric: float(values[metric][chosen].mean()) for metric in metrics}
         for name, chosen in groups.items()

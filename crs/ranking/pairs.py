@@ -72,7 +72,7 @@ def n_buyers(sequences: Sequence[Rows], n_items: int) -> NDArray[np.float32]:
 
 
 def cosine_ties(sequences: Sequence[Rows], n_items: int) -> csr_matrix:
-    """Item-kNN: the cosine of the items' columns of buyers, the diagonal zero."""
+    """Item-kNN: the cosine of the items' columns of buyers (n_items, n_items), the diagonal zero."""
     owned = owned_matrix(sequences, n_items)
     norm = np.sqrt(np.maximum(n_buyers(sequences, n_items), 1.0))
     from scipy.sparse import diags

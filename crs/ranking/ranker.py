@@ -15,11 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crs.cf import fit_wals
+from crs.adapter import SoftTokens
+from crs.cf import fit_wals, turned
 from crs.ranking.blend import Blend, candidates_of, even_blend, fit_blend
 from crs.ranking.data import Queries, Rows, owned_matrix
 from crs.ranking.links import Links, links_of
+from crs.ranking.next_item import ItemRows, NextItem, train_on_trunk
 from crs.ranking.pairs import ItemTies, Scores
+from crs.ranking.sequential import SequentialScorer
 from crs.ranking.signals import (
     Again,
     Alike,
@@ -37,6 +40,11 @@ from knowledge.types import Item, Signals
 
 LENT = "together of alike"  # ties that content lends to items
 N_TUNED = 6000  # users whose last purchase the blend is learned from, at most
+N_WATCHED = 2000  # of them, those whose last purchase tells when a training has been long enough
+N_MORE = 3  # epochs with what was hidden from the training that the blend was learned by
+MAX_FORETOLD = 50_000  # items: a softmax over more takes hours to train
+
+Progress = Callable[[str, int, int], None]  # stage, done, total
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,11 @@ class Ranker:
             if isinstance(signal.scorer, Again) and signal.name == "bought again"
         )
 
+    @property
+    def next_item(self) -> NextItem | None:
+        """The scorer that reads as the narrator does, where the ranker was fitted with one."""
+        return next((each.scorer for each in self.signals if isinstance(each.scorer, NextItem)), None)
+
 
 def fit_ranker(
     sequences: Sequence[Rows],
@@ -77,25 +90,52 @@ def fit_ranker(
     *,
     use: Signals = "fused",
     replaced: float = 0.0,
-    progress: Callable[[int, int], None] | None = None,
+    soft_tokens: SoftTokens | None = None,
+    heard: Signals = "fused",
+    progress: Progress | None = None,
 ) -> Ranker:
     """Fit the signals on ``sequences`` (item rows, oldest first), the blend on their last items, hidden.
 
     ``content`` unit rows (n_items, 384); ``factors`` (n_items, 128) fitted on the same sequences; ``use``:
-    which of the two the signals may read; ``replaced`` as of `Ranker`.
+    which of the two the signals may read; ``replaced`` as of `Ranker`. ``soft_tokens``: a narrator's
+    adapter, through whose trunk one more signal reads what the narrator has ``heard`` of items in training.
     """
-    told = progress or (lambda done, total: None)
-    told(0, 3)
+    told = progress or (lambda stage, done, total: None)
+    told("ranker", 0, 3)
     fold = last_hidden(sequences, at_most=N_TUNED)
     early = fit_wals(owned_matrix(fold.sequences, len(items)))
     listings = Listings.of(items, content)
     tuned = served_signals(fold.sequences, items, content, early, use=use, listings=listings)
-    told(1, 3)
+    told("ranker", 1, 3)
+    trained = None
+    if soft_tokens is not None and use == "fused" and len(fold.queries) and len(items) <= MAX_FORETOLD:
+        rows = ItemRows(turned(early, factors), content, heard)
+        trained = train_on_trunk(
+            fold.sequences, soft_tokens, rows,
+            watched=fold.queries.spread(N_WATCHED), progress=_stage(told, "next item, tuned"),
+        )  # fmt: skip
+        tuned.append(sequence_signal(trained, soft_tokens, rows))
     blend = _learned(tuned, fold.queries)
-    told(2, 3)
+    told("ranker", 2, 3)
     signals = served_signals(sequences, items, content, factors, use=use, listings=listings)
-    told(3, 3)
+    if soft_tokens is not None and trained is not None:
+        rows = ItemRows(factors, content, heard)
+        trained = train_on_trunk(
+            sequences, soft_tokens, rows,
+            begun=trained, epochs=N_MORE, progress=_stage(told, "next item, with the last purchases"),
+        )  # fmt: skip
+        signals.append(sequence_signal(trained, soft_tokens, rows))
+    told("ranker", 3, 3)
     return Ranker(signals, blend, replaced)
+
+
+def sequence_signal(trained: SequentialScorer, soft_tokens: SoftTokens, rows: ItemRows) -> Signal:
+    """What was trained on the trunk, as a signal."""
+    return Signal("sequence", "sequence", NextItem.of(trained, soft_tokens, rows))
+
+
+def _stage(progress: Progress, stage: str) -> Callable[[int, int], None]:
+    return lambda done, total: progress(stage, done, total)
 
 
 @dataclass(frozen=True)
@@ -121,7 +161,11 @@ def served_signals(
     use: Signals = "fused",
     listings: Listings | None = None,
 ) -> list[Signal]:
-    """The signals of `fit_signals`, ties cut to the strongest."""
+    """The signals of `fit_signals`, ties cut to the strongest.
+
+    ``content`` (n_items, 384) unit rows, ``factors`` (n_items, 128); ``use``: which of the two are heard.
+    ``listings``: what the same items and content gave before.
+    """
     listings = listings or Listings.of(items, content)
 
     def cut(scorer: Scorer) -> Scorer:
@@ -149,7 +193,7 @@ def _learned(signals: Sequence[Signal], queries: Queries) -> Blend:
 
 
 def save_ranker(path: Path, ranker: Ranker) -> None:
-    """Write the ranker into one npz, all but the factors and content that its bundle has anyway."""
+    """Write the ranker into one npz: all but what its bundle has anyway, and `Ranker.next_item`."""
     arrays: dict[str, NDArray[Any]] = {
         "blend": ranker.blend.weights,
         "replaced": np.array(ranker.replaced),
@@ -174,10 +218,18 @@ def save_ranker(path: Path, ranker: Ranker) -> None:
     np.savez_compressed(path, allow_pickle=False, signals=np.array(json.dumps(told)), **arrays)
 
 
-def load_ranker(path: Path, content: NDArray[np.float32], factors: NDArray[np.float32]) -> Ranker:
-    """Read what `save_ranker` wrote; ``content`` (n_items, 384), ``factors`` (n_items, 128) as then."""
+def load_ranker(
+    path: Path,
+    content: NDArray[np.float32],
+    factors: NDArray[np.float32],
+    next_item: NextItem | None = None,
+) -> Ranker:
+    """Read what `save_ranker` wrote; ``content`` (n_items, 384), ``factors`` (n_items, 128) as then.
+
+    Without the ``next_item`` that it was fitted with, the other signals rank by the weights they have.
+    """
     with np.load(path, allow_pickle=False) as arrays:
-        signals = []
+        signals, columns = [], []
         for at, made in enumerate(json.loads(str(arrays["signals"]))):
             scorer: Scorer
             if made["kind"] == "Links":
@@ -189,8 +241,13 @@ def load_ranker(path: Path, content: NDArray[np.float32], factors: NDArray[np.fl
                 scorer = Prior(arrays[f"{at}/values"])
             elif made["kind"] == "Again":
                 scorer = Again(arrays[f"{at}/values"], made["decay"])
+            elif made["kind"] == "NextItem":
+                if next_item is None:
+                    continue
+                scorer = next_item
             else:
                 scorer = Wals(factors)
             signals.append(Signal(made["name"], made["family"], scorer))
-        blend = Blend(tuple(signal.name for signal in signals), arrays["blend"])
+            columns += [2 * at, 2 * at + 1]
+        blend = Blend(tuple(signal.name for signal in signals), arrays["blend"][:, columns])
         return Ranker(signals, blend, float(arrays["replaced"]))

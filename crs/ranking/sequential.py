@@ -1,4 +1,4 @@
-"""What comes next, by a causal transformer: over fused rows on the adapter's trunk, or item ids (SASRec).
+"""What comes next, by a causal transformer: over fused rows, a narrator's hidden rows, or ids (SASRec).
 
 Both are trained alike: every position of a sequence foretells the item after it, by the cross-entropy over
 all items (as Klenitskiy and Vasilev 2023, who find it better for SASRec than its sampled loss).
@@ -44,13 +44,13 @@ class SequentialConfig:
 
 
 class SequentialScorer:
-    """A trained module as a signal: the scores of all items after a history."""
+    """A module trained for ``epochs`` as a signal: the scores of all items after a history."""
 
     def __init__(self, module: nn.Module, n_items: int, epochs: int) -> None:
         self.module, self.n_items, self.epochs = module.eval(), n_items, epochs
 
     def scores(self, histories: Sequence[Rows], among: Rows | None = None) -> NDArray[np.float32]:
-        """float32 (n, n_items): probabilities; of an empty history all zero."""
+        """float32 (n, n_items), or of the rows ``among``: probabilities; of an empty history all zero."""
         import torch
 
         found = np.zeros((len(histories), self.n_items), dtype=np.float32)
@@ -58,39 +58,90 @@ class SequentialScorer:
         with torch.inference_mode():
             for start in range(0, len(known), 256):
                 rows = known[start : start + 256]
-                items, lengths = _padded([histories[row][-MAX_LENGTH:] for row in rows])
+                items, lengths = padded([histories[row][-MAX_LENGTH:] for row in rows])
                 hidden = self.module(items)[torch.arange(len(rows)), lengths - 1]
                 found[rows] = torch.softmax(self.module.score(hidden), dim=-1).numpy()  # type: ignore[operator]
-        return found
+        return found if among is None else found[:, among]
 
 
-def _fused_module(fused: NDArray[np.float32], config: SequentialConfig) -> nn.Module:
+def build_layers(width: int, dropout: float = 0.0, input_scale: torch.Tensor | None = None) -> nn.Module:
+    """A small causal transformer with a head: rows (B, n, d) -> what comes after each (B, n, width).
+
+    ``input_scale`` (d,) as of `build_adapter`, of which it is the trunk.
+    """
+    from torch import nn
+
+    class Layers(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.adapter = build_adapter("causal", width, width, dropout=dropout, input_scale=input_scale)
+            del self.adapter.leave, self.adapter.output_scale  # no soft tokens leave from here
+            self.head = nn.Linear(width, width)
+
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            after: torch.Tensor = self.head(self.adapter.trunk(rows))  # type: ignore[operator]
+            return after
+
+    return Layers()
+
+
+def input_scale_of(layers: nn.Module) -> torch.Tensor:
+    """What the rows that the layers read are multiplied by, (d,)."""
+    scale: torch.Tensor = layers.adapter.input_scale  # type: ignore[assignment, union-attr]
+    return scale
+
+
+def _fused_module(
+    fused: NDArray[np.float32], config: SequentialConfig, narrator: nn.Module | None = None
+) -> nn.Module:
+    """Layers over fused rows (n_items, 512), or over what the trunk of a narrator's adapter makes of them."""
     import torch
     from torch import nn
 
+    rows = torch.from_numpy(np.ascontiguousarray(fused))
+    scale = None
+    if narrator is not None:
+        with torch.no_grad():  # of each item alone, (n_items, n_hidden)
+            rows = torch.cat([narrator.trunk(part[:, None])[:, 0] for part in torch.split(rows, 4096)])  # type: ignore[operator]
+        spread = rows.square().mean(dim=0).sqrt()
+        scale = 1.0 / spread.clamp_min(0.1 * float(spread.mean()))
+
     class Fused(nn.Module):
         fused: torch.Tensor
+        rows: torch.Tensor
+        listed_rows: torch.Tensor
 
         def __init__(self) -> None:
             super().__init__()
-            self.register_buffer("fused", torch.from_numpy(np.ascontiguousarray(fused)))
-            self.adapter = build_adapter("causal", config.width, config.width, dropout=config.dropout)
+            self.register_buffer("fused", torch.from_numpy(np.ascontiguousarray(fused)), persistent=False)
+            self.register_buffer("rows", rows, persistent=False)
+            self.layers = build_layers(config.width, config.dropout, scale)
             self.drop = nn.Dropout(config.dropout)
-            self.head = nn.Linear(config.width, config.width)
-            # What is scored: the item's fused row seen by a map of its own, and what only its id tells.
-            self.listed = nn.Linear(fused.shape[1], config.width, bias=False)
+            # What is scored: the item's own row seen by a map of its own, and what only its id tells.
+            scaled = rows * input_scale_of(self.layers)
+            self.register_buffer("listed_rows", scaled, persistent=False)
+            self.listed = nn.Linear(rows.shape[1], config.width, bias=False)
             self.own = nn.Parameter(torch.zeros(len(fused), config.width))
             self.prior = nn.Parameter(torch.zeros(len(fused)))
 
         def forward(self, items: torch.Tensor) -> torch.Tensor:
-            rows = self.drop(self.fused[items])
-            hidden: torch.Tensor = self.head(self.adapter.trunk(rows))  # type: ignore[operator]
-            return hidden
+            after: torch.Tensor = self.layers(self.drop(self._read(items)))
+            return after
 
-        def score(self, hidden: torch.Tensor) -> torch.Tensor:
-            scale: torch.Tensor = self.adapter.input_scale  # type: ignore[assignment]
-            table = self.drop(self.listed(self.fused * scale)) + self.own
-            return nn.functional.linear(hidden / config.width**0.5, table, self.prior)
+        def _read(self, items: torch.Tensor) -> torch.Tensor:
+            if narrator is None or narrator.mix is None:  # a trunk that reads each row by itself
+                return self.rows[items]
+            with torch.no_grad():
+                read: torch.Tensor = narrator.trunk(self.fused[items])  # type: ignore[operator]
+            return read
+
+        def table(self) -> torch.Tensor:
+            """What the items are scored by, (n_items, width)."""
+            table: torch.Tensor = self.drop(self.listed(self.listed_rows))
+            return table + self.own
+
+        def score(self, after: torch.Tensor) -> torch.Tensor:
+            return nn.functional.linear(after / config.width**0.5, self.table(), self.prior)
 
     return Fused()
 
@@ -134,12 +185,16 @@ def train_scorer(
     watched: Queries | None = None,
     epochs: int | None = None,
     ordered: bool = True,
+    narrator: nn.Module | None = None,
+    begun: SequentialScorer | None = None,
     progress: Progress | None = None,
 ) -> SequentialScorer:
     """Train for ``epochs``, or until NDCG@10 on ``watched``, what is owned hidden, rises no more.
 
-    ``items``: their fused rows (n_items, 512), read on the trunk of a causal adapter; or only their number,
-    for SASRec (Kang and McAuley 2018): ids with learned places, two blocks, the same rows as output.
+    ``items``: their fused rows (n_items, 512), read by layers of the adapter's causal kind, over the trunk of
+    a ``narrator``'s adapter where there is one, which stands still; or only their number, for SASRec (Kang
+    and McAuley 2018): ids with learned places, two blocks, the same rows as output.
+    ``begun``: one trained on other sequences of these items, to go on from.
     Sequences that know no order are shuffled in every epoch; long ones give one stretch an epoch.
     """
     import torch
@@ -149,7 +204,9 @@ def train_scorer(
     if isinstance(items, int):
         n_items, module = items, _sasrec_module(items, config)
     else:
-        n_items, module = len(items), _fused_module(items, config)
+        n_items, module = len(items), _fused_module(items, config, narrator)
+    if begun is not None:
+        module.load_state_dict(begun.module.state_dict())
     rng = np.random.default_rng(config.seed)
     optimizer = torch.optim.AdamW(
         module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
@@ -166,7 +223,7 @@ def train_scorer(
         order = order[: int(np.searchsorted(foretold, MAX_POSITIONS)) + 1]
         for start in range(0, len(order), config.batch_size):
             chosen = [_stretch(usable[row], rng, ordered) for row in order[start : start + config.batch_size]]
-            ids, lengths = _padded(chosen)
+            ids, lengths = padded(chosen)
             known = torch.arange(ids.shape[1] - 1)[None] < (lengths - 1)[:, None]
             hidden = module(ids[:, :-1])[known]
             loss = nn.functional.cross_entropy(module.score(hidden), ids[:, 1:][known])  # type: ignore[operator]
@@ -185,7 +242,7 @@ def train_scorer(
                 break
     if best_state is not None:
         module.load_state_dict(best_state)
-    return SequentialScorer(module, n_items, best_epoch or last)
+    return SequentialScorer(module, n_items, (best_epoch or last) + (begun.epochs if begun else 0))
 
 
 def _ndcg(scorer: SequentialScorer, watched: Queries) -> float:
@@ -203,7 +260,7 @@ def _stretch(sequence: Rows, rng: np.random.Generator, ordered: bool) -> Rows:
     return sequence[start : start + MAX_LENGTH + 1]
 
 
-def _padded(sequences: Sequence[Rows]) -> tuple[torch.Tensor, torch.Tensor]:
+def padded(sequences: Sequence[Rows]) -> tuple[torch.Tensor, torch.Tensor]:
     """Items (n, longest) with 0 behind the end, and lengths (n,); nothing looks behind the end."""
     import torch
 

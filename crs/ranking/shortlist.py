@@ -1,7 +1,8 @@
 """Which items of a large catalogue are worth scoring: the best of each signal, found without reading it all.
 
-Content is compared in few dimensions (its principal components, Pearson 1901), ties know whom they reach, and
-the famous are known beforehand. What is listed is then scored exactly; what is not allowed is never listed.
+Content is compared in few dimensions (its principal components, Pearson 1901), what comes next has few of its
+own, ties know whom they reach, the famous are known beforehand. What is listed is then scored exactly; what
+is not allowed is never listed.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Shortlist:
     def __init__(self, ranker: Ranker, content: NDArray[np.float32]) -> None:
         scorers = [signal.scorer for signal in ranker.signals]
         self._links = [scorer for scorer in scorers if isinstance(scorer, Links)]
+        self._next_item = ranker.next_item
         self._nearness = next((s for s in scorers if isinstance(s, Nearness) and not s.best), None)
         fame = next(scorer.values for scorer in scorers if isinstance(scorer, Prior))
         self._famous = np.argsort(-fame, kind="stable")
@@ -48,11 +50,14 @@ class Shortlist:
         for links in self._links:
             reached = np.flatnonzero(_marked(len(allowed), links.ids[history[-RECENT:]]) & allowed)
             listed.append(_top(links.scores([history], reached)[0], reached, size))
+        everything = np.arange(len(allowed))
+        if self._next_item is not None and len(history):
+            odds = self._next_item.scores([history])[0]
+            listed.append(_top(np.where(allowed, odds, -1.0), everything, size))
         pointed = list(asked)
         if self._nearness is not None and len(history):
             age = np.arange(len(history), dtype=np.float32)[::-1]
             pointed.append(self._nearness.decay**age @ self._content[history])
-        everything = np.arange(len(allowed))
         for point in pointed:
             near = self._sketch @ (point @ self._axes)
             near[~allowed] = -np.inf

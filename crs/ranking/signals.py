@@ -32,7 +32,9 @@ RECENT = 50  # items of a long history that one-by-one comparisons look at
 class Scorer(Protocol):
     """What scores all items, or the rows ``among``: higher is better; zero says nothing."""
 
-    def scores(self, histories: Sequence[Rows], among: Rows | None = None) -> Scores: ...
+    def scores(self, histories: Sequence[Rows], among: Rows | None = None) -> Scores:
+        """float32 (len(histories), n_items or len(among)). Each history: item rows, oldest first."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -222,33 +224,40 @@ def fit_signals(
         for ridge in (100.0, 500.0):
             linear = pairs.linear_ties(sequences, n_items, ridge=ridge)
             signals.append(Signal(f"linear, ridge {ridge:.0f}", "cf", ItemTies(linear, fast)))
-    if ordered:
-        after = pairs.follows(sequences, n_items, window=10, decay=0.7)
-        together = pairs.over_fame((after + 0.5 * after.T).tocsr(), sequences, 0.25)
-        by_words, by_content = alike.by_words, alike.by_content
-        ends = np.bincount([s[-1] for s in sequences if len(s)], minlength=n_items).astype(np.float32)
+    return [*signals, *signals_of_order(sequences, items, alike, fast)] if ordered else signals
+
+
+def signals_of_order(
+    sequences: Sequence[Rows], items: Sequence[Item], alike: Alike, decay: float
+) -> list[Signal]:
+    """What is bought close together, what comes next, and what came last; ``decay`` a step back in time."""
+    n_items = len(items)
+    after = pairs.follows(sequences, n_items, window=10, decay=0.7)
+    together = pairs.over_fame((after + 0.5 * after.T).tocsr(), sequences, 0.25)
+    by_words, by_content = alike.by_words, alike.by_content
+    ends = np.bincount([s[-1] for s in sequences if len(s)], minlength=n_items).astype(np.float32)
+    signals = [
+        Signal("together", "neighbours", ItemTies(together, decay)),
+        Signal("next", "neighbours", ItemTies(pairs.over_fame(after, sequences, 0.25), decay, 2)),
+        Signal(
+            "together of alike words",
+            "neighbours",
+            ItemTies((by_words @ together @ by_words.T).tocsr(), decay),
+        ),
+        Signal(
+            "together of alike content",
+            "neighbours",
+            ItemTies((by_content @ together @ by_content.T).tocsr(), decay),
+        ),
+        Signal("recent", "popularity", Prior(ends)),
+    ]
+    near = kind_ties(sequences, items, back=0.5, power=0.25)
+    next_kinds = kind_ties(sequences, items, back=0.0, power=0.0)
+    if near is not None and next_kinds is not None:
         signals += [
-            Signal("together", "neighbours", ItemTies(together, fast)),
-            Signal("next", "neighbours", ItemTies(pairs.over_fame(after, sequences, 0.25), fast, 2)),
-            Signal(
-                "together of alike words",
-                "neighbours",
-                ItemTies((by_words @ together @ by_words.T).tocsr(), fast),
-            ),
-            Signal(
-                "together of alike content",
-                "neighbours",
-                ItemTies((by_content @ together @ by_content.T).tocsr(), fast),
-            ),
-            Signal("recent", "popularity", Prior(ends)),
+            Signal("kinds together", "neighbours", ItemTies(near, decay)),
+            Signal("next kinds", "neighbours", ItemTies(next_kinds, decay, 2)),
         ]
-        near = kind_ties(sequences, items, back=0.5, power=0.25)
-        next_kinds = kind_ties(sequences, items, back=0.0, power=0.0)
-        if near is not None and next_kinds is not None:
-            signals += [
-                Signal("kinds together", "neighbours", ItemTies(near, fast)),
-                Signal("next kinds", "neighbours", ItemTies(next_kinds, fast, 2)),
-            ]
     return signals
 
 
@@ -259,7 +268,10 @@ def walk(sequences: Sequence[Rows], n_items: int, decay: float) -> Scorer:
 
 
 def text_signals(content: NDArray[np.float32], words: Any, fast: float, slow: float) -> list[Signal]:
-    """What texts alone tell: nearness of unit rows of ``content`` and of ``words``, under two decays."""
+    """What texts alone tell: nearness to a history, under two decays.
+
+    Unit rows: ``content`` (n_items, 384), ``words`` CSR (n_items, n_words) as of `text_words`.
+    """
     return [
         Signal("content", "content", Nearness(content, fast)),
         Signal("content nearest", "content", Nearness(content, slow, best=True)),

@@ -83,7 +83,7 @@ class Shelf:
         return np.concatenate([self.item_cf[items], content], axis=1)
 
     def row_words(self, example: Example) -> list[NDArray[np.int64]]:
-        """For each soft row the tokens it should tell of: its item's words."""
+        """For each soft row the ids of the tokens it should tell of (n_words,): its item's words."""
         return [self.words[i] for i in self._item_rows(example)]
 
     def _item_rows(self, example: Example) -> list[int]:

@@ -82,7 +82,7 @@ class ForeignStudent(nn.Module):
         return losses, predicting.argmax(1), self.word_loss(soft, batch.words).cpu()
 
     def word_loss(self, soft: torch.Tensor, words: list[np.ndarray]) -> torch.Tensor:
-        """See `word_loss`: a soft row is to lie, by direction, near the embeddings of its item's words."""
+        """See `word_loss`: a row of ``soft`` (n, d) is to point where its item's words lie."""
         unit = soft / self.adapter.get_parameter("output_scale")
         return word_loss(unit, words, self.embedding.float())
 

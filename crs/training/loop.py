@@ -152,7 +152,7 @@ def fit(
 def prefit(
     student: Learner, params: Sequence[torch.Tensor], material: Material, settings: Settings, run: Run
 ) -> None:
-    """Fit ``params`` so that each row alone tells its item's words, before any speech."""
+    """Fit ``params`` so that each row alone tells its item's words, before any speech: 24 people a step."""
     sources = [material.shelf.of(material.users), *([material.real_shelf] if material.real_shelf else [])]
     rng = np.random.default_rng(settings.seed)
     optimizer = torch.optim.AdamW(params, lr=3e-3, betas=(0.9, 0.97), weight_decay=0.0)

@@ -54,6 +54,9 @@ class _Update(nn.Module):
         self.b = nn.Parameter(torch.zeros(n_rows, rank))
 
     def add(self, module: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
-        """What the frozen ``module`` makes of ``inputs``, with what the update makes of them."""
+        """``output`` (..., n_rows) of the frozen ``module``, with what the update makes of its ``inputs``.
+
+        A forward hook: ``inputs`` is a tuple of one tensor (..., n_columns). Hu et al. 2021, equation 3.
+        """
         grown = nn.functional.linear(nn.functional.linear(inputs[0].to(self.a.dtype), self.a), self.b)
         return output + ALPHA_A_RANK * grown.to(output.dtype)

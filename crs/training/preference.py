@@ -18,18 +18,25 @@ from torch.nn import functional
 from crs.training.loop import Run
 from crs.tuning import Lesson, TunableNarrator
 
+SHARES = (1.0, 0.8, 0.6, 0.4, 0.2)
+
 
 @dataclass(frozen=True)
 class TuningSettings:
-    """``beta``: how dear it is to part from the version in use; ``leash``: weight of the KL to it."""
+    """``beta``: how dear it is to part from the version in use; ``leash``: weight of the KL to it.
+
+    ``slack``: how much more, as a share, references that were not rehearsed may cost in the end
+    (`step_back`).
+    """
 
     beta: float = 0.1
     leash: float = 20.0
-    learning_rate: float = 3e-4
+    learning_rate: float = 5e-4
     batch: int = 8  # preferences a step
     n_rehearsed: int = 4  # narratives a step that the leash is measured on
-    epochs: float = 8.0
+    epochs: float = 5.0
     max_steps: int = 150
+    slack: float = 0.012
     seed: int = 0
     checkpoint_every: int = 10  # steps
 
@@ -117,6 +124,25 @@ def tune(
     narrator.parts.requires_grad_(False)
 
 
+def step_back(
+    narrator: TunableNarrator, in_use: TunableNarrator, lessons: Sequence[Lesson], slack: float
+) -> float:
+    """Take ``narrator`` back towards ``in_use`` until ``lessons`` cost at most ``slack`` (a share) more.
+
+    Returns how much of the way is left, one of `SHARES`; the last is kept whatever it costs. Weights between
+    two narrators (Wortsman et al. 2022, arXiv 2109.01903): on a short way rewards shrink with the share, so
+    their order stays, and what the way costs shrinks with its square.
+    """
+    limit = in_use.loss(lessons) * (1 + slack)
+    start, end = ({k: v.clone() for k, v in each.parts.state_dict().items()} for each in (in_use, narrator))
+    share = 1.0
+    for share in SHARES:
+        narrator.parts.load_state_dict({name: start[name].lerp(end[name], share) for name in start})
+        if narrator.loss(lessons) <= limit:
+            break
+    return share
+
+
 class _Likings:
     """Preferences with what the version in use makes of their texts."""
 
@@ -138,7 +164,7 @@ class _Likings:
     def loss(
         self, narrator: TunableNarrator, chosen: Sequence[int], settings: TuningSettings
     ) -> torch.Tensor:
-        """Mean loss of the preferences ``chosen``."""
+        """Mean loss, a scalar, of the preferences with the places ``chosen``."""
         batch = [(i, self._preferences[i]) for i in chosen]
         pairs = [(i, each) for i, each in batch if each.liked and each.disliked]
         singles = [(i, each) for i, each in batch if not (each.liked and each.disliked)]

@@ -141,7 +141,7 @@ class Student(nn.Module):
         return losses, logits.argmax(1), self.word_loss(soft, batch.words)
 
     def word_loss(self, soft: torch.Tensor, words: list[np.ndarray]) -> torch.Tensor:
-        """See `word_loss`, through the tied head."""
+        """See `word_loss`, of ``soft`` (n, d) through the tied head: a scalar."""
         return word_loss(soft, words, self.embedding)
 
     def save(self, folder: Path) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-from crs.adapter import AdapterKind
 from crs.bundle import Bundle
 from crs.content import Encoder, TextEncoder
 from crs.narrator.evidence import Evidence, StoreWords
@@ -17,7 +16,7 @@ from crs.narrator.markup import Markup
 from crs.narrator.quotes import quotable
 from crs.narrator.tokenizer import NarratorTokenizer
 from crs.training.card import model_card
-from crs.training.loop import CHECKPOINT, Run, Settings, fit, prefit
+from crs.training.loop import Run, Settings, fit, prefit
 from crs.training.material import gather, items_held_out
 from crs.training.muon import Muon
 from crs.training.student import Shape, Student
@@ -81,17 +80,6 @@ def train_narrator(
     }
     (narrator_dir / "training.json").write_text(json.dumps(training, indent=2) + "\n")
     (narrator_dir / "README.md").write_text(model_card(training), encoding="utf-8")
-    return narrator_dir
-
-
-def export_checkpoint(work_dir: Path, shape: Shape | None = None, adapter: AdapterKind = "mlp") -> Path:
-    """Write the last checkpoint of an unfinished run as a narrator folder."""
-    narrator_dir = work_dir / "narrator"
-    tokenizer = NarratorTokenizer.load(narrator_dir / "tokenizer.json")
-    student = Student(replace(shape or Shape(), n_vocab=tokenizer.n_vocab), tokenizer, adapter)
-    state = torch.load(work_dir / CHECKPOINT, weights_only=True)
-    student.load_state_dict(state["student"])
-    student.save(narrator_dir)
     return narrator_dir
 
 

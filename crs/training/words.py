@@ -21,7 +21,7 @@ _MIN_TEXTS, _MIN_G = 2, 10.83  # G above this is chance once in a thousand token
 def soft_words(
     tokenizer: PromptTokenizer, store: Store, narratives: Iterable[Narrative]
 ) -> list[NDArray[np.int64]]:
-    """For each item of ``store`` the tokens that its soft row should tell of, some of them repeatedly.
+    """For each item of ``store`` the ids (n,) of what its soft row should tell of, some of them repeatedly.
 
     ``narratives``: those that may be learned from. A listing does not say who else buys a product; texts
     on it do, and CF is where that can be read. Such words are few, so they come as often as the listed ones.

@@ -130,7 +130,7 @@ class Record:
     def _required(self, field: str) -> Any:
         if self.fields.get(field) is None:
             raise self.error(
-                field, f"missing (found: {self.keys()}); correct the row or choose another --format"
+                field, f"missing (found: {self.keys()}); correct the row, or name a source of this layout"
             )
         return self.fields[field]
 

@@ -117,6 +117,7 @@ class FakeShop:
         self.memory = SimpleNamespace(forget=self._forget)
         self.feedback: FeedbackLog | FakeLog = FakeLog()
         self.narrated: list[tuple[str, Task, str | None, int]] = []
+        self.callers: list[str | None] = []  # whose turn each narrative took
         self.before_piece: Callable[[], None] = lambda: None
         self.places_in_line: Sequence[int] = ()  # what everyone who asks for a narrative waits through
         self.vocabulary = Vocabulary(
@@ -171,8 +172,11 @@ class FakeShop:
         target_id: str | None = None,
         seed: int = 0,
         stop: threading.Event | None = None,
+        *,
+        caller: str | None = None,
         on_wait: Callable[[int], None] | None = None,
     ) -> NarrationStream:
+        self.callers.append(caller)
         for place in self.places_in_line if on_wait else ():
             on_wait(place)
         self.narrated.append((person.user_id, task, target_id, seed))

@@ -53,13 +53,23 @@ def test_soft_rows_are_read_before_the_messages(chat: LlamaChatModel) -> None:
         cold.bind(soft=rows[:, :5]).invoke(TALK)
 
 
-def test_closing_the_stream_frees_the_engine(chat: LlamaChatModel, engine: LlamaCppModel) -> None:
-    streams = [chat.bind(max_tokens=800, seed=seed).stream(TALK) for seed in range(2)]
+def test_closing_the_stream_frees_the_engine(
+    chat: LlamaChatModel, engine: LlamaCppModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import llama_cpp
+
+    streams = [chat.bind(max_tokens=400, seed=seed).stream(TALK) for seed in range(2)]
     for stream in streams:
         next(stream)
     for stream in streams:
         stream.close()  # type: ignore[attr-defined]
+    decodes: list[int] = []
+    decode = llama_cpp.llama_decode
+    monkeypatch.setattr(
+        llama_cpp, "llama_decode", lambda ctx, batch: decodes.append(batch.n_tokens) or decode(ctx, batch)
+    )
     assert str(chat.bind(max_tokens=3).invoke(TALK).content)
+    assert len(decodes) < 50  # both rooms were taken by some 400 tokens each
     assert engine.load.n_waiting == 0
 
 

@@ -13,7 +13,6 @@ from agents.introductions import parse_introduction
 from agents.lexicon import Lexicon
 from agents.parse_constraints import parse_constraints
 from agents.plan import Stated, Wishes
-from agents.prices import parse_price
 from agents.words import edit_distance, in_digits, normalise, singular
 from knowledge.types import Constraints, Item
 
@@ -41,69 +40,6 @@ def lexicon() -> Lexicon:
 
 def wishes_of(text: str, lexicon: Lexicon) -> Wishes:
     return parse_constraints(lexicon.correct(text), lexicon)
-
-
-@pytest.mark.parametrize(
-    ("text", "low", "high"),
-    [
-        ("under $30", None, 30),
-        ("less than 20 bucks", None, 20),
-        ("around 50", 37.5, 62.5),
-        ("50ish", 37.5, 62.5),
-        ("between 10 and 20", 10, 20),
-        ("between 20 and 10", 10, 20),
-        ("from fifteen to thirty dollars", 15, 30),
-        ("$10-$20", 10, 20),
-        ("10-20", 10, 20),
-        ("max 15", None, 15),
-        ("15 max", None, 15),
-        ("25 tops", None, 25),
-        ("no more than forty dollars", None, 40),
-        ("not over $12.50", None, 12.5),
-        ("nothing above 1,200 dollars", None, 1200),
-        ("I don't want to spend more than 60", None, 60),
-        ("it shouldn't cost more than a hundred and twenty", None, 120),
-        ("two hundred and fifty dollars at most", None, 250),
-        ("a couple hundred dollars", None, 200),
-        ("I've got 50 to spend", None, 50),
-        ("my budget is $80", None, 80),
-        ("for five bucks", None, 5),
-        ("a tenner", None, 10),
-        ("more than 30", 30, None),
-        ("at least 20 dollars", 20, None),
-        ("30 or more", 30, None),
-        ("$50+", 50, None),
-        ("not under 40", 40, None),
-        ("$30", None, 30),
-        # no prices
-        ("a 2 person tent", None, None),
-        ("under 20 oz", None, None),
-        ("in five words", None, None),
-        ("2-3 ideas", None, None),
-        ("the second one", None, None),
-        ("size 42", None, None),
-    ],
-)
-def test_prices(text: str, low: float | None, high: float | None) -> None:
-    found = parse_price(normalise(text))
-    assert (found.min_price, found.max_price) == (low, high)
-
-
-@pytest.mark.parametrize(
-    ("text", "price"),
-    [
-        ("something cheap", "cheap"),
-        ("not too expensive", "cheap"),
-        ("a budget-friendly one", "cheap"),
-        ("something less fancy", "cheap"),
-        ("too posh for me, a simpler one", "cheap"),
-        ("a luxury one", "premium"),
-        ("something expensive", "premium"),
-        ("whatever I fancy", ""),
-    ],
-)
-def test_prices_without_a_number(text: str, price: str) -> None:
-    assert parse_price(normalise(text)).price == price
 
 
 @pytest.mark.parametrize(

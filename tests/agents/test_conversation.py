@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from fake_shop import HISTORIES, ITEMS, FakeShop
@@ -10,7 +11,9 @@ from talking import Talk, ids
 
 from agents.conversation import Assistant
 from agents.events import Answer, Cards, Done, Said, Understood, Waiting
+from agents.plan import Plan, Wishes
 from agents.turn import MAX_MESSAGE
+from knowledge.types import Constraints
 
 
 def test_a_recommendation_shows_cards_and_endorses_the_first(talk: Talk) -> None:
@@ -254,10 +257,38 @@ def test_cheap_is_the_lowest_third(talk: Talk) -> None:
 def test_nothing_fits_says_which_wish_is_in_the_way(talk: Talk) -> None:
     answer = talk("cleo", "recommend a white kettle under 100 dollars")
     assert answer.items == () and answer.told == ()
-    assert "the colour wish" in answer.text and "the price limit" not in answer.text
+    assert "no white kettles up to $100" in answer.text and "There are some in" in answer.text
+    assert "start at" not in answer.text
     assert "Any color is fine" in answer.chips
     relaxed = talk("cleo", "Any color is fine")
     assert set(ids(relaxed)) == {"i1", "i2"}
+
+
+def test_where_no_single_wish_is_to_blame_the_fewest_are_offered(talk: Talk) -> None:
+    answer = talk("cleo", "recommend a white kettle under 2 dollars")
+    assert answer.items == () and "No single wish is to blame" in answer.text
+    assert answer.text.endswith("there are some without the price limit and the color wish.")
+    assert answer.chips[0] == "Forget the budget. Any color is fine"
+    assert set(ids(talk("cleo", answer.chips[0]))) == {"i1", "i2"}
+
+
+def test_who_it_is_for_keeps_the_kind_and_moves_the_query(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ids(talk("cleo", "show me a kettle under 50")) == ["i1", "i2"]
+    for_a_kid = Plan("critique", Wishes(Constraints(words="quick plastic kid")))
+    monkeypatch.setattr(talk.assistant.steps, "planner", SimpleNamespace(plan=lambda *_: for_a_kid))
+    answer = talk("cleo", "for my kid")
+    assert ids(answer) == ["i2", "i1"]
+    assert answer.constraints == {"kinds": ["kettle"], "max_price": 50.0, "words": "quick plastic kid"}
+
+
+@pytest.mark.parametrize("message", ["for my kid", "something for my kid", "suitable for a kid please"])
+def test_for_whom_is_a_critique_of_the_list(talk: Talk, message: str) -> None:
+    talk("cleo", "show me a kettle under 50")
+    answer = talk("cleo", message)
+    assert answer.intent == "critique"
+    assert answer.constraints == {"kinds": ["kettle"], "max_price": 50.0, "words": "kid"}
 
 
 # Someone new
@@ -283,6 +314,7 @@ def test_a_stated_purchase_is_evidence(talk: Talk) -> None:
     answer = talk(None, "I bought a kettle and love it", "tell me about myself")
     assert answer.cites[0].stars == 5.0
     assert answer.cites[0].review == "I bought a kettle and love it"
+    assert answer.cites[0].stated and answer.cites[0].date is None  # it was not bought here
 
 
 def test_what_the_store_does_not_have_is_said(talk: Talk) -> None:
@@ -293,7 +325,7 @@ def test_what_the_store_does_not_have_is_said(talk: Talk) -> None:
 def test_no_history_is_said_honestly(talk: Talk) -> None:
     assert "no purchases of yours" in talk("cleo", "tell me about myself").text
     assert "no purchases of yours" in talk("cleo", "why did I buy the kettle?").text
-    assert talk("cleo", "recommend me something").text.startswith("I don't know any purchase of yours yet")
+    assert "I know no purchases of yours yet" in talk("cleo", "recommend me something").text
 
 
 def test_a_known_shopper_may_add_to_what_is_known(talk: Talk, shop: FakeShop) -> None:

@@ -170,7 +170,7 @@ def test_a_rating_is_kept_only_with_consent(assistant: Assistant, name: str) -> 
 def test_forgetting_asks_first_and_says_what_went(assistant: Assistant, name: str) -> None:
     say(assistant, name, "I hate plastic", conversation="0")
     asked = say(assistant, name, "forget me")
-    assert asked.intent == "forget_me" and "2 conversations, 1 note and 0 ratings" in asked.text
+    assert asked.intent == "forget_me" and "2 conversations and 1 note" in asked.text
     assert asked.chips[0] == "Yes, forget me" and not asked.forgotten
     kept = say(assistant, name, "no, keep it")
     assert "nothing was deleted" in kept.text and told(assistant, name)
@@ -182,7 +182,7 @@ def test_forgetting_asks_first_and_says_what_went(assistant: Assistant, name: st
     *events, done = assistant.reply(f"{name}-anna-1", "yes")
     assert any(isinstance(event, Said) for event in events)
     assert isinstance(done, Done) and done.answer.forgotten
-    assert "I deleted 2 conversations, 1 note and 0 ratings" in done.answer.text
+    assert "I deleted 2 conversations and 1 note" in done.answer.text
     assert told(assistant, name) == []
     for conversation in ("0", "1"):
         with pytest.raises(NotFoundError):
@@ -230,6 +230,15 @@ def test_an_answer_under_way_is_stopped_first(assistant: Assistant, name: str) -
     assert isinstance(events[-1], Done) and events[-1].answer.stopped
     with pytest.raises(NotFoundError):
         assistant.history(conversation_id)
+
+
+def test_two_who_look_around_as_one_shopper_take_turns_of_their_own(assistant: Assistant, name: str) -> None:
+    shop = assistant.shop
+    assert isinstance(shop, FakeShop)
+    for visitor in ("one", "two"):
+        assistant.open(f"{name}-{visitor}", "anna", f"{visitor}:anna")
+        list(assistant.reply(f"{name}-{visitor}", "tell me about myself"))
+    assert shop.callers[-2:] == ["one:anna", "two:anna"]
 
 
 def test_an_answer_that_nobody_reads_on_holds_forgetting_up(monkeypatch: pytest.MonkeyPatch) -> None:

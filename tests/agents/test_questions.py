@@ -76,7 +76,17 @@ def test_products_side_by_side() -> None:
     assert rows["Price"] == ("$39.00", "$24.50")
     assert rows["Stars"] == ("5.0 of 5 (1)", "—")
     assert "Size" not in rows  # nobody lists one
-    assert "Tarnwick Electric Kettle costs least, $14.50 less" in in_words(items, bought)
+    assert in_words(items, bought) == "The Tarnwick Electric Kettle is $14.50 cheaper."
+
+
+@pytest.mark.parametrize(
+    ("stars", "said"),
+    [((4.36, 4.44), "Buyers gave both 4.4 of 5 stars."), ((3.0, 4.5), "most stars, 4.5 of 5 against 3.0.")],
+)
+def test_no_difference_is_told_that_the_table_does_not_show(stars: tuple[float, float], said: str) -> None:
+    items = [ITEMS["i1"], ITEMS["i2"]]
+    given = dict(zip(("i1", "i2"), stars, strict=True))
+    assert said in in_words(items, lambda item_id: [Interaction("ben", item_id, 0, given[item_id])])
 
 
 SHOWN = InSight(("i1", "i2", "i3", "i4"), focus="i1", history=HISTORIES["ben"])

@@ -7,7 +7,7 @@ from fake_shop import HISTORIES, ITEMS
 
 from agents.catalogue import Catalogue
 from agents.plan import Reference
-from agents.references import InSight, resolve
+from agents.references import InSight, resolve, resolve_several, spelt_places
 from agents.words import normalise
 
 ANNA = HISTORIES["anna"]  # i1 kettle, i6 tent, i10 gel pens, i14 watering can, i11 fountain pen
@@ -27,6 +27,23 @@ def catalogue() -> Catalogue:
         ("number four", ["i9"]),
         ("#1", ["i2"]),
         ("the last one", ["i9"]),
+        ("that last one", ["i9"]),
+        ("the second to last", ["i12"]),
+        ("last but one", ["i12"]),
+        ("the penultimate one", ["i12"]),
+        ("the middle one", ["i5"]),  # of four, the earlier of the two in the middle
+        ("no. 2", ["i5"]),
+        ("nr 3", ["i12"]),
+        ("3 it is", ["i12"]),
+        ("i'll take 2", ["i5"]),
+        ("the second, my dishwasher is broken", ["i5"]),
+        ("the first two", ["i2", "i5"]),
+        ("the last two", ["i12", "i9"]),
+        ("the first and the third", ["i2", "i12"]),
+        ("number 2 and the last one", ["i5", "i9"]),
+        ("the cheapest", ["i2"]),
+        ("the cheaper of the first two", ["i2"]),
+        ("the most expensive one", ["i5"]),
         ("the top pick", ["i2"]),
         ("it", ["i12"]),
         ("why this one", ["i12"]),
@@ -67,6 +84,36 @@ def test_with_cards_on_the_screen(words: str, meant: list[str], catalogue: Catal
 def test_purchases(words: str, meant: list[str], catalogue: Catalogue) -> None:
     sight = InSight(history=ANNA)
     assert sorted(resolve(Reference(words, owned=True), sight, catalogue)) == sorted(meant)
+
+
+@pytest.mark.parametrize(
+    ("words", "spelt"),
+    [
+        ("would no. 2 work", "would the second one work"),
+        ("2nd", "the second one"),
+        ("how heavy is number two", "how heavy is the second one"),
+        ("#1 vs #3", "the first one vs the third one"),
+        ("compare the first two", "compare the first two"),
+        ("in the first place", "in the first place"),
+        ("no one else makes it", "no one else makes it"),
+    ],
+)
+def test_places_in_one_form(words: str, spelt: str) -> None:
+    assert spelt_places(words) == spelt
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("compare the last two", ["i12", "i9"]),
+        ("first vs last", ["i2", "i9"]),
+        ("1 vs 3", ["i2", "i12"]),
+        ("the first and the middle one", ["i2", "i5"]),
+    ],
+)
+def test_several_cards(words: str, meant: list[str], catalogue: Catalogue) -> None:
+    sight = InSight(CARDS, "i12", ANNA)
+    assert resolve_several(Reference(words), sight, catalogue, most=3) == meant
 
 
 def test_nothing_in_sight_points_nowhere(catalogue: Catalogue) -> None:

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from fake_shop import FakeShop
 
 from agents.scoring import UTTERANCES, Score, Utterance, read_utterances, score
 from knowledge.errors import InputError
@@ -14,7 +15,8 @@ from knowledge.errors import InputError
 PHRASES = Path(__file__).parents[2] / "agents" / "phrases.toml"
 
 
-# The development set was tuned on; the held-out set was written after and never was.
+# The development set was tuned on, and so were the street and the kept set, by classes of wording; the
+# held-out set was written after the first and never was, nor was the fresh one, written last by a stranger.
 LEAST = [
     ("dev", "intent", 0.95),
     ("dev", "constraints", 0.92),
@@ -22,6 +24,15 @@ LEAST = [
     ("held_out", "intent", 0.90),
     ("held_out", "constraints", 0.85),
     ("held_out", "about", 0.85),
+    ("street", "intent", 0.95),
+    ("street", "constraints", 0.92),
+    ("street", "about", 0.92),
+    ("kept", "intent", 0.95),
+    ("kept", "constraints", 0.92),
+    ("kept", "about", 0.92),
+    ("fresh", "intent", 0.95),
+    ("fresh", "constraints", 0.90),
+    ("fresh", "about", 0.92),
 ]
 
 
@@ -59,6 +70,20 @@ def test_what_is_read(scores: dict[str, Score], name: str, part: str, least: flo
         if miss.part == part
     )
     assert scored.share(part) >= least, f"{name}, {part}: {scored.share(part):.1%}\n{missed}"
+
+
+@pytest.mark.parametrize(
+    ("cards", "asked"), [([1], 1), ([-1], 1), ([1, -1], 1), ([9], 0), ([-9], 0), ([0], 0), ([1, 9], 0)]
+)
+def test_only_places_that_are_shown_are_scored(cards: list[int], asked: int) -> None:
+    said = Utterance("compare them", "compare", before=("show me tents",), about={"cards": cards})
+    assert score(FakeShop(), [said], shopper="anna").asked["about"] == asked  # type: ignore[arg-type]
+
+
+def test_a_negative_place_counts_from_the_last() -> None:
+    said = Utterance("why the last one", "why_this", before=("show me tents",), about={"cards": [-1]})
+    scored = score(FakeShop(), [said], shopper="anna")  # type: ignore[arg-type]
+    assert [miss for miss in scored.misses if miss.part == "about"] == []
 
 
 @pytest.mark.parametrize(

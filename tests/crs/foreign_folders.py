@@ -13,11 +13,22 @@ from crs.narrator.gguf_export import interleave_halves
 from crs.narrator.gguf_tokenizer import GgufTokenizer
 from tests.crs.narrator_folders import WORDS
 
-Arch = Literal["llama", "qwen2", "qwen3", "gemma3"]
-ARCHS: tuple[Arch, ...] = get_args(Arch)
-CONFIGS = {"llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3", "gemma3": "Gemma3Text"}
-# How far llama.cpp may be from transformers, in logits; the last sums its attention in another order.
-TOLERANCE = {"llama": 1e-3, "qwen2": 1e-3, "qwen3": 1e-3, "gemma3": 2e-3}
+Arch = Literal["llama", "qwen2", "qwen3", "gemma3", "gemma2", "granite"]
+SERVED: tuple[Arch, ...] = get_args(Arch)  # these read soft rows alike wherever they run
+ARCHS = SERVED[:4]  # and these are trained for, too
+CONFIGS = {
+    "llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3",
+    "gemma3": "Gemma3Text", "gemma2": "Gemma2", "granite": "Granite",
+}  # fmt: skip
+# How far llama.cpp may be from transformers, in logits; gemmas sum their attention in another order.
+TOLERANCE = {arch: 2e-3 if arch.startswith("gemma") else 1e-3 for arch in SERVED}
+# What a granite multiplies with, as none of the others does.
+GRANITE = {
+    "embedding_multiplier": 12.0,
+    "residual_multiplier": 0.22,
+    "attention_multiplier": 0.1,
+    "logits_scaling": 2.0,
+}
 CHAT = (
     "{{ bos_token }}{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<eos>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
@@ -60,7 +71,9 @@ def write_llm(folder: Path, *, arch: Arch = "llama", hidden: int = 128, chat: bo
     tokenizer.save_pretrained(folder)
 
     torch.manual_seed(4)
-    window = {"layer_types": ["sliding_attention"] * 2, "sliding_window": 16}  # shorter than any prompt
+    # Shorter than any prompt; every other layer of a gemma2 sees all, to llama.cpp in any case.
+    second = "full_attention" if arch == "gemma2" else "sliding_attention"
+    window = {"layer_types": ["sliding_attention", second], "sliding_window": 16}
     special = {"query_pre_attn_scalar": 64, **window}
     config = getattr(transformers, f"{CONFIGS[arch]}Config")(
         vocab_size=bpe.get_vocab_size(),
@@ -71,11 +84,11 @@ def write_llm(folder: Path, *, arch: Arch = "llama", hidden: int = 128, chat: bo
         num_key_value_heads=1,
         head_dim=64,
         max_position_embeddings=1024,
-        tie_word_embeddings=arch == "gemma3",
+        tie_word_embeddings=arch.startswith("gemma"),
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=[bpe.token_to_id(end) for end in ("<eos>", *more_ends)],
         initializer_range=0.15,  # wide enough that greedy text wanders and soft tokens matter
-        **(special if arch == "gemma3" else {}),
+        **(special if arch.startswith("gemma") else GRANITE if arch == "granite" else {}),
     )
     model = transformers.AutoModelForCausalLM.from_config(config)
     with torch.no_grad():  # from what they begin as, these could be left out unnoticed
@@ -104,8 +117,16 @@ def write_gguf(folder: Path, path: Path, *, chat: bool = True) -> Path:
     writer.add_value_length(config["head_dim"])
     writer.add_rope_freq_base(10_000.0)
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
-    if arch == "gemma3":
+    if arch.startswith("gemma"):
         writer.add_sliding_window(config["sliding_window"])
+    if arch == "gemma2":
+        writer.add_attn_logit_softcapping(config["attn_logit_softcapping"])
+        writer.add_final_logit_softcapping(config["final_logit_softcapping"])
+    if arch == "granite":
+        writer.add_embedding_scale(config["embedding_multiplier"])
+        writer.add_residual_scale(config["residual_multiplier"])
+        writer.add_attention_scale(config["attention_multiplier"])
+        writer.add_logit_scale(config["logits_scaling"])
     tokenizer = folder / "tokenizer.json"
     GgufTokenizer.parse(json.loads(tokenizer.read_text()), tokenizer, config["vocab_size"]).write(writer)
     if chat:
@@ -114,11 +135,11 @@ def write_gguf(folder: Path, path: Path, *, chat: bool = True) -> Path:
     model = AutoModelForCausalLM.from_pretrained(folder)
     for name, weight in model.named_parameters():
         tensor = weight.detach().numpy()
-        if arch == "gemma3" and name.endswith("norm.weight"):
+        if arch.startswith("gemma") and name.endswith("norm.weight"):
             tensor = tensor + np.float32(1)  # stored as its distance from 1
-        if arch == "llama" and ".q_proj." in name:
+        if arch in ("llama", "granite") and ".q_proj." in name:
             tensor = interleave_halves(tensor, config["num_attention_heads"])
-        if arch == "llama" and ".k_proj." in name:
+        if arch in ("llama", "granite") and ".k_proj." in name:
             tensor = interleave_halves(tensor, config["num_key_value_heads"])
         writer.add_tensor(names.get_name(name, (".weight", ".bias")), np.ascontiguousarray(tensor))
     writer.write_header_to_file()

@@ -158,14 +158,31 @@ def test_unknown_signals_and_empty_stores_are_refused(small_store: Store, tmp_pa
 
 
 def test_a_narrator_reads_only_the_factors_it_was_trained_on(
-    copy: Path, narrator_files: Path, small_store: Store, word_encoder: WordEncoder, tmp_path: Path
+    copy: Path, narrator_dir: Path, small_store: Store, word_encoder: WordEncoder, tmp_path: Path
 ) -> None:
-    trained = install_narrator(copy, narrator_files)
+    trained = install_narrator(copy, narrator_dir)
     assert trained.has_narrator and trained.narrator_signals == "fused"
     same = build_bundle(small_store.path, tmp_path / "same", narrator=copy, encoder=word_encoder)
     assert same.narrator_signals == "fused" and (same.narrator_dir / "config.json").is_file()
     other = build_bundle(small_store.path, tmp_path / "other", narrator=copy, encoder=word_encoder, seed=9)
     assert other.signals == "fused" and other.narrator_signals == "content"
+    read = [bundle.ranker.next_item for bundle in (trained, same, other)]
+    assert read[0] is None and read[1] is not None and read[2] is not None
+    assert (read[1].rows.signals, read[2].rows.signals) == ("fused", "content")
+
+
+def test_a_new_narrator_is_ranked_with_once_the_ranker_is_fitted_to_it(
+    small_narrating_bundle: Bundle, narrator_dir: Path, tmp_path: Path
+) -> None:
+    path = shutil.copytree(small_narrating_bundle.path, tmp_path / "bundle")
+    before = Bundle.open(path).ranker
+    assert before.next_item is not None and before.next_item.soft_tokens.n_hidden == 32
+    without = install_narrator(path, narrator_dir)
+    assert "next_item.safetensors" not in without.manifest["parts"]
+    history = [np.array([0, 1, 2])]
+    assert without.ranker.next_item is None and np.isfinite(without.ranker.scores(history)).all()
+    again = install_ranker(path).ranker
+    np.testing.assert_allclose(again.scores(history), before.scores(history), rtol=1e-4)
 
 
 def test_installing_an_incomplete_narrator_names_what_is_missing(copy: Path, narrator_files: Path) -> None:

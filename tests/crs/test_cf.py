@@ -64,3 +64,13 @@ def test_warm_start_keeps_the_space(user_items: csr_matrix) -> None:
     cold = cf.fit_wals(more.tocsr(), n_factors=8, seed=2)
     drift = np.linalg.norm(refit - factors) / np.linalg.norm(factors)
     assert 0 < drift < 0.2 < np.linalg.norm(cold - factors) / np.linalg.norm(factors)
+
+
+def test_turned_factors_lie_as_the_others_and_tell_the_same() -> None:
+    random = np.random.default_rng(0)
+    factors = random.standard_normal((30, 8)).astype(np.float32)
+    rotation, _ = np.linalg.qr(random.standard_normal((8, 8)))
+    others = (factors @ rotation).astype(np.float32)
+    back = cf.turned(others, factors)
+    np.testing.assert_allclose(back, factors, atol=1e-5)
+    np.testing.assert_allclose(back @ back.T, others @ others.T, atol=1e-4)

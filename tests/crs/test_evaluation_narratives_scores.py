@@ -7,7 +7,6 @@ import sacrebleu
 from crs.evaluation.narratives.consensus import agreement, consensus
 from crs.evaluation.narratives.scores import (
     METRICS,
-    OnceEncoder,
     Scored,
     corpus_bleu,
     differences,
@@ -131,12 +130,3 @@ def test_agreement_counts_recall_more() -> None:
     assert agreement("a b c d", "a b c d") == pytest.approx(1)
     assert agreement("x", "a") == 0
     assert agreement("a b c d", "a b") > agreement("a b", "a b c d")
-
-
-def test_every_text_is_encoded_once() -> None:
-    plain = WordEncoder()
-    once = OnceEncoder(plain)
-    first, again = once.encode(["a mug", "a pan", "a mug"]), once.encode(["a pan", "a pot"])
-    assert plain.n_texts == 3
-    assert np.array_equal(first, plain.encode(["a mug", "a pan", "a mug"]))
-    assert np.array_equal(again, plain.encode(["a pan", "a pot"]))

@@ -296,17 +296,22 @@ def test_the_wordings_are_lower_case_as_the_skeleton_is() -> None:
         ("They value softness and softness.", "", True),
         ("Practical, practical shopper", "", True),
         ("They return to it again and again, through and through, on and on.", "", False),
+        ("The navy [3] mug drew the warmest praise.", "The [1] kettle drew the warmest praise. So.", True),
+        ("Their [3] mug and the [2] rake made the day.", "The [5] daypack made the day.", True),
+        ("The [3] mug did so.", "The [1] kettle did not.", False),
+        ("The [3] mug drew some praise later on.", "The [1] kettle drew the warmest praise.", False),
+        ("The [3] mug and the [2] rake.", "The [1] kettle and the [4] tent.", False),
     ],
 )  # fmt: skip
 def test_loops_are_refused(sentence: str, told: str, is_loop: bool) -> None:
-    assert loops(sentence, told) == is_loop
+    assert loops(sentence, told, SHOPPER) == is_loop
 
 
 @given(st.text(alphabet="«»[]()$%.,!? \n0123456789ateghkl'’“”-", max_size=80))
 def test_no_text_breaks_it(text: str) -> None:
     for evidence in (SHOPPER, OFFER, Evidence([])):
         check(text, evidence)
-    loops(text, text)
+        loops(text, text, evidence)
     assert "".join("".join(sentences(text)).split()) == "".join(text.split())
 
 
@@ -327,7 +332,7 @@ def test_stars_decide_whatever_is_listed(verbs: list[str], data: st.DataObject) 
 
 def test_reference_narratives_pass(demo_store: Store) -> None:
     words = StoreWords.of(demo_store.items.values())
-    rejected, checked, n = [], Counter[str](), 0
+    rejected, going_round, checked, n = [], [], Counter[str](), 0
     for narrative in demo_store.narratives():
         evidence, told = evidence_for(narrative, demo_store, words), ""
         for sentence in sentences(narrative.text):
@@ -335,10 +340,13 @@ def test_reference_narratives_pass(demo_store: Store) -> None:
             checked.update(claim.kind for claim in claims)
             n += 1
             finished = is_finished(sentence, narrative.task)
-            if loops(sentence, told) or not finished or not all(claim.holds for claim in claims):
+            if loops(sentence, told, evidence):
+                going_round.append(sentence)
+            elif not finished or not all(claim.holds for claim in claims):
                 rejected.append(sentence)
             told += f" {sentence}"
-    assert len(rejected) < 0.002 * n, rejected
+    assert len(rejected) < 0.001 * n, rejected
+    assert len(going_round) < 0.001 * n, going_round
     assert n > 1000 and set(checked) >= set(CLAIM_KINDS) - {"loop", "ending", "number", "size", "hindsight"}
 
 

@@ -16,7 +16,7 @@ from vllm_server import serving
 from crs.narrator.engine import LlamaCppModel
 from crs.narrator.gguf_export import export_gguf
 from crs.narrator.hf_model import HfModel
-from crs.narrator.language_model import FakeLanguageModel, LanguageModel, check_segments
+from crs.narrator.language_model import Caller, FakeLanguageModel, LanguageModel, check_segments
 from crs.narrator.sampling import Constraints, Sampler, Sampling
 from crs.narrator.vllm_model import VllmModel
 from knowledge.errors import ModelError
@@ -335,3 +335,8 @@ def test_segments_are_copied_in_the_layout_that_is_decoded() -> None:
     assert all(segment.flags.c_contiguous for segment in checked)
     rows[:] = np.nan  # whoever asked may reuse the array at once
     assert np.isfinite(checked[1]).all()
+
+
+def test_who_comes_back_for_the_same_text_has_waited_since_they_came() -> None:
+    assert Caller(patience_s=5.0, since_s=100.0).deadline() == 105.0
+    assert Caller(since_s=100.0).deadline() is None

@@ -4,7 +4,7 @@ import pytest
 
 from crs.bundle import Bundle, derive_bundle
 from crs.evaluation.occasions import Occasion as Asked
-from crs.learning.gate import Held, Narratives, judge, preference_accuracy
+from crs.learning.gate import Held, Narratives, difference_interval, judge, preference_accuracy
 from crs.learning.preferences import Occasion, Preference
 from crs.learning.report import Outcome, side_by_side
 from crs.measures import Measured
@@ -28,6 +28,10 @@ def told(*texts: str, wrong: int = 0, plain: bool = False) -> Narratives:
     return Narratives(tuple(zip(asked, narrated, strict=True)))
 
 
+def wrong_in_one_of(n: int) -> Narratives:
+    return Narratives((*told("a", wrong=1).told, *told(*"b" * (n - 1)).told))
+
+
 def held(
     hit_rate: float = 0.3, loss: float | None = 2.0, narratives: Narratives | None = None,
     accuracy: float | None = None,
@@ -46,14 +50,23 @@ def held(
         (held(loss=None), ""),
         (held(narratives=told("a", wrong=1)), "more wrong claims"),
         (held(narratives=told("a", plain=True)), "nothing of its own to tell"),
+        (held(narratives=wrong_in_one_of(3)), ""),  # as many may be found by chance
         (held(accuracy=0.51), ""),
         (held(accuracy=0.5), "does not move towards what held-out people like"),
     ],
 )
 def test_the_verdict(after: Held, why_not: str) -> None:
-    promoted, reason = judge(held(), after)
+    before = held(narratives=told(*"a" * len(after.narratives.told)))
+    promoted, reason = judge(before, after)
     assert promoted is not bool(why_not)
     assert (why_not or "it is not worse") in reason
+
+
+def test_the_difference_of_two_shares_is_as_uncertain_as_they_are_few() -> None:
+    low, high = difference_interval(wrong_in_one_of(40).wrong_sentences, told(*"a" * 40).wrong_sentences)
+    assert -0.03 < low < -0.00625 < high == 0
+    certain = difference_interval(told(*"a" * 9).wrong_sentences, told(*"a" * 9, wrong=1).wrong_sentences)
+    assert certain == (0.25, 0.25)
 
 
 def test_narratives_are_counted() -> None:

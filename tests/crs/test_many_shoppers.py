@@ -7,12 +7,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from narrator_folders import CONTEXT_LENGTH, GREEDY, soft_prompt, write_narrator
 
+from crs.narrator import language_model
+from crs.narrator.desk import MAX_RESTED, OPENING, Desk
 from crs.narrator.engine import LlamaCppModel
 from crs.narrator.gguf_export import export_gguf
 from crs.narrator.language_model import Caller
@@ -134,6 +137,48 @@ class TestBatches:
             thread.join(60)
         assert line.sizes.count(4) > 10  # four texts, a token of each
 
+    def test_rooms_are_decoded_in_their_order(
+        self, model: LlamaCppModel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Else llama.cpp decodes one after the other."""
+        import llama_cpp
+
+        rooms: list[list[int]] = []
+        decode = llama_cpp.llama_decode
+
+        def watched(context: object, batch: Any) -> int:
+            rooms.append([batch.seq_id[row][0] for row in range(batch.n_tokens)])
+            return int(decode(context, batch))
+
+        monkeypatch.setattr(llama_cpp, "llama_decode", watched)
+        texts = [
+            model.generate(soft_prompt(seed), replace(GREEDY, max_tokens=n), constraints=unending(model))
+            for seed, n in ((50, 600), (51, 3), (52, 600), (53, 600))
+        ]
+        for text in texts:
+            next(text)
+        list(texts[1])  # whose room the next text comes into, after the others
+        list(model.generate(soft_prompt(54), replace(GREEDY, max_tokens=40), constraints=unending(model)))
+        for text in texts:
+            text.close()
+        assert any(len(set(each)) == 4 for each in rooms)
+        assert all(each == sorted(each) for each in rooms)
+
+    def test_a_first_sentence_goes_before_the_rest_of_a_novel(
+        self, model: LlamaCppModel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        novel = model.generate(soft_prompt(23), replace(GREEDY, max_tokens=600), constraints=unending(model))
+        for _ in range(OPENING + 1):
+            next(novel)
+        held = threading.Event()
+        held.set()
+        sizes = watched_decodes(monkeypatch, held)
+        short = replace(GREEDY, max_tokens=OPENING)
+        assert len(list(model.generate(soft_prompt(24), short, constraints=unending(model)))) == OPENING
+        together = [size for size in sizes[: sizes.index(1) + OPENING] if size == 2]
+        assert 0 < len(together) <= OPENING / MAX_RESTED + 1  # the novel rests, but not for long
+        novel.close()
+
     def test_a_newcomer_need_not_wait_for_a_novel(
         self, model: LlamaCppModel, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -198,6 +243,32 @@ class TestTheLine:
         assert sum(isinstance(each, list) for each in outcomes) >= 2
         model.close()
 
+    def test_one_caller_cannot_fill_the_line(self, gguf_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        model = open_model(gguf_path, n_seqs=1, max_waiting=4, max_waiting_each=2)
+        line = Line(model, monkeypatch)
+        told: list[str] = []
+        refused: list[str] = []
+
+        def ask(name: str, seed: int) -> None:
+            sampling = replace(GREEDY, max_tokens=3)
+            try:
+                list(model.generate(soft_prompt(seed), sampling, caller=Caller(name)))
+                told.append(name)
+            except BusyError as error:
+                refused.append(f"{name}: {error}")
+
+        threads = [threading.Thread(target=ask, args=("greedy", seed)) for seed in range(6)]
+        threads.append(threading.Thread(target=ask, args=("modest", 9)))
+        for n_asked, thread in enumerate(threads, start=1):
+            thread.start()
+            line.wait_for(n_asked)
+        line.let_go()
+        for thread in threads:
+            thread.join(60)
+        assert "modest" in told and told.count("greedy") in (2, 3)  # of these one may have been under way
+        assert len(refused) == 7 - len(told) and all("2 answers of yours" in each for each in refused)
+        model.close()
+
     def test_nobody_takes_all_turns(self, gguf_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """One caller has asked five times before another asks once; with two rooms that is served next."""
         model = open_model(gguf_path, n_seqs=2)
@@ -257,18 +328,31 @@ class TestTheLine:
             thread.join(60)
         model.close()
 
-    def test_a_deadline_ends_a_text_under_way_and_one_in_line(self, gguf_path: Path) -> None:
-        model = open_model(gguf_path, n_seqs=1)
-        long = replace(GREEDY, max_tokens=100_000)
+    def test_a_deadline_ends_a_text_under_way_and_one_in_line(
+        self, gguf_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = [0.0]
+        monkeypatch.setattr(language_model, "time", SimpleNamespace(monotonic=lambda: now[0]))
+        model, long = open_model(gguf_path, n_seqs=1), replace(GREEDY, max_tokens=600)
         slow = model.generate(
-            soft_prompt(0), long, constraints=unending(model), caller=Caller(patience_s=0.001)
+            soft_prompt(0), long, constraints=unending(model), caller=Caller(patience_s=1.0)
         )
+        next(slow)
+        now[0] = 10.0
         with pytest.raises(ModelError, match="no time left"):
             list(slow)
-        busy = model.generate(soft_prompt(0), replace(GREEDY, max_tokens=700), constraints=unending(model))
+        busy = model.generate(soft_prompt(0), long, constraints=unending(model))
         next(busy)
+        places: list[int] = []
+
+        def in_line(place: int) -> None:
+            places.append(place)
+            now[0] = 20.0
+
+        caller = Caller(patience_s=1.0, on_wait=in_line)
         with pytest.raises(ModelError, match="no time left"):
-            list(model.generate(soft_prompt(1), GREEDY, caller=Caller(patience_s=0.001)))
+            list(model.generate(soft_prompt(1), GREEDY, caller=caller))
+        assert places == [1]
         busy.close()
         assert list(model.generate(soft_prompt(1), replace(GREEDY, max_tokens=3)))
         model.close()
@@ -320,17 +404,26 @@ class TestNeighbours:
                 list(model.generate(prompt, GREEDY))
         assert text + list(neighbour) == alone
 
-    def test_whoever_leaves_frees_a_room_at_once(self, model: LlamaCppModel) -> None:
-        texts = [
-            model.generate(soft_prompt(seed), replace(GREEDY, max_tokens=600), constraints=unending(model))
-            for seed in range(4)
-        ]
+    def test_whoever_leaves_frees_a_room_at_once(
+        self, model: LlamaCppModel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ended: list[int] = []  # how much each had asked for
+        end = Desk._end
+
+        def noted(desk: Desk, live: Any, outcome: Any = None) -> None:
+            ended.append(live.request.n_tokens)
+            end(desk, live, outcome)
+
+        monkeypatch.setattr(Desk, "_end", noted)
+        novel = replace(GREEDY, max_tokens=600)
+        texts = [model.generate(soft_prompt(seed), novel, constraints=unending(model)) for seed in range(4)]
         for text in texts:
             next(text)
         texts[0].close()
-        assert len(list(model.generate(soft_prompt(60), replace(GREEDY, max_tokens=2)))) <= 2
-        for text in texts:
-            text.close()
+        short = replace(GREEDY, max_tokens=2)
+        assert len(list(model.generate(soft_prompt(60), short, constraints=unending(model)))) == 2
+        assert [len(list(text)) for text in texts[1:]] == [599] * 3
+        assert ended == [600, 2, 600, 600, 600]  # the newcomer did not wait for anybody's end
 
 
 class TestParking:

@@ -12,7 +12,16 @@ import torch
 from crs.bundle import Bundle
 from crs.narrator.evidence import Evidence
 from crs.rows import FusedRows
-from crs.training.preference import Judged, TuningSettings, dpo_losses, kl_to, kto_losses, tune
+from crs.training.preference import (
+    SHARES,
+    Judged,
+    TuningSettings,
+    dpo_losses,
+    kl_to,
+    kto_losses,
+    step_back,
+    tune,
+)
 from crs.tuning import Lesson, TunableNarrator
 from tests.conftest import WordEncoder, items_of
 
@@ -105,6 +114,22 @@ def test_the_leash_holds(
         tune(narrator, in_use, judged, rehearsal, replace(QUICK, leash=leash), tmp_path / str(leash))
         strayed.append(float(kl_to(in_use.read(rehearsal).logits, narrator.read(rehearsal).logits)))
     assert strayed[1] < 0.5 * strayed[0]
+
+
+def test_a_step_back_keeps_the_order_and_lowers_the_cost(
+    open_narrator: Callable[[], TunableNarrator], judged: list[Judged], tmp_path: Path
+) -> None:
+    in_use, narrator = open_narrator(), open_narrator()
+    references = [each.disliked for each in judged if each.disliked]
+    tune(narrator, in_use, judged, [], QUICK, tmp_path)
+    was, far, learned = in_use.loss(references), narrator.loss(references), margins(narrator, in_use, judged)
+    assert far > was
+    assert step_back(narrator, in_use, references, slack=1e9) == step_back(narrator, in_use, [], 0.0) == 1.0
+    np.testing.assert_allclose(margins(narrator, in_use, judged), learned)
+    share = step_back(narrator, in_use, references, slack=0.5 * (far / was - 1))
+    assert share in SHARES[1:] and narrator.loss(references) <= (was + far) / 2
+    left = margins(narrator, in_use, judged)
+    assert (left > 0).all() and (left < learned).all()
 
 
 def test_a_tuning_cut_off_goes_on_as_if_it_had_not_been(

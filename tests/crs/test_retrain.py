@@ -112,7 +112,7 @@ def test_ratings_make_a_version_that_serves(
     assert new.narrator_signals == "fused"
     ranking = [b.manifest["parts"]["ranker.npz"] for b in (first, new)]
     assert ranking[0] != ranking[1] and (new.ranker.blend.weights == first.ranker.blend.weights).all()
-    for part in ("narrator/model.safetensors", "narrator/adapter.safetensors"):
+    for part in ("narrator/model.safetensors", "narrator/adapter.safetensors", "next_item.safetensors"):
         assert new.manifest["parts"][part] != first.manifest["parts"][part]
     assert in_use(first.path, tmp_path) == (new.path if outcome.promoted else first.path)
     kept = {path.name for path in folder.iterdir()} - {"current"}

@@ -8,9 +8,9 @@ import pytest
 
 from crs.bundle import Bundle
 from crs.narrator.language_model import FakeLanguageModel
-from crs.shop import Shop, fill_memory
+from crs.shop import Shop, fill_memory, patience_s
 from crs.storyteller import Storyteller, before_purchase
-from knowledge.errors import BundleError, BusyError, InputError, NotFoundError
+from knowledge.errors import BundleError, BusyError, InputError, ModelError, NotFoundError
 from knowledge.feedback import FeedbackLog
 from knowledge.memory import Memory
 from knowledge.types import Constraints, Interaction
@@ -69,6 +69,16 @@ def test_a_narrative_streams_and_repeats_with_its_seed(shop: Shop) -> None:
     again = shop.narrate(person, "user_profile", seed=4)
     assert list(again) == pieces
     assert all(0 < k <= len(person.history) for k in stream.result.cites)
+
+
+def test_a_narrative_ends_where_patience_does(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert patience_s({}) == 180 == shop.patience_s and patience_s({"RACONTEUR_PATIENCE_S": "2.5"}) == 2.5
+    for told in ("soon", "0", "-1", "inf", "nan"):
+        with pytest.raises(InputError, match="RACONTEUR_PATIENCE_S"):
+            patience_s({"RACONTEUR_PATIENCE_S": told})
+    monkeypatch.setattr(shop, "patience_s", 1e-9)
+    with pytest.raises(ModelError, match="no time left"):
+        list(shop.narrate(shop.person("u02"), "user_summary_long"))
 
 
 def test_a_stopped_narrative_says_so(shop: Shop) -> None:
@@ -181,5 +191,5 @@ def test_notes_say_where_it_runs_and_what_cf_is_for(
         ):
             notes = Shop(bundle, WordEncoder(), memory, Teller(bundle).storyteller, log, usage).notes
         assert len(notes) == n_notes
-        assert "cpu" in notes[0]
+        assert "CPU" in notes[0]
     assert "ranking only" in notes[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,6 +20,7 @@ from crs.narrator.narrator_folder import open_language_model
 from crs.narrator.sampling import Constraints
 from crs.narrator.vllm_model import VllmModel
 from knowledge.errors import ModelError
+from tests.crs.foreign_folders import write_llm
 
 
 @pytest.fixture(scope="module")
@@ -90,15 +90,16 @@ def test_no_model_folder(server: tuple[str, list[int]], tmp_path: Path) -> None:
         VllmModel(server[0], "narrator", tmp_path)
 
 
-def test_a_gemma_reads_its_table_louder(server: tuple[str, list[int]], folder: Path, tmp_path: Path) -> None:
-    for path in folder.iterdir():
-        if path.is_file():
-            (tmp_path / path.name).write_bytes(path.read_bytes())
-    config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps(config | {"model_type": "gemma3_text"}))
-    model = VllmModel(server[0], "narrator", tmp_path)
-    assert model._table_scale == np.float32(model.embedding_dim**0.5)
-    model.close()
+def test_a_gemma_reads_its_table_louder_and_soft_rows_as_they_are(tmp_path: Path) -> None:
+    folder = write_llm(tmp_path / "gemma", arch="gemma3")
+    prompt = soft_prompt(3)
+    prompt[1] *= 8  # as large as its scaled embeddings
+    with serving(folder, "gemma", 1000) as (url, _):
+        model = VllmModel(url, "gemma", folder)
+        told = model.logits(prompt)
+        model.close()
+    expected = HfModel(folder).logits(prompt)
+    np.testing.assert_allclose(told - told.max(), expected - expected.max(), atol=1e-3)
 
 
 @pytest.mark.parametrize(

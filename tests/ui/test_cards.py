@@ -79,6 +79,7 @@ def test_the_why_names_the_leading_signal() -> None:
     by_people = cards.why_line({"cf": 0.7, "content": 0.3}, newcomer=False)
     by_words = cards.why_line({"cf": 0.2, "content": 0.8}, newcomer=False)
     assert "people" in by_people and by_people != by_words
+    assert "own" not in cards.why_line({"content": 1.0}, newcomer=True)
     # someone without purchases cannot have been matched to other people's shelves
     assert cards.why_line({"cf": 1.0}, newcomer=True) == cards.why_line({}, newcomer=False)
 
@@ -146,7 +147,15 @@ def test_a_problem_outranks_an_acknowledgement() -> None:
 def test_the_strip_lists_purchases_or_invites() -> None:
     html = cards.purchase_strip("Recent purchases", [Evidence(3, ITEMS[2], "Found.", 5.0, "2021-05-26")])
     assert "Fernwick Seed Tin" in html and "26 May 2021" in html and 'popovertarget="purchase-3"' in html
-    assert "No purchases yet" in cards.purchase_strip("Recent purchases", [])
+    assert "pick a shopper" not in cards.purchase_strip("Recent purchases", [])
+    assert "No purchases yet" in cards.purchase_strip("Recent purchases", [], may_pick=True)
+
+
+def test_what_stands_for_something_told_is_not_called_a_purchase() -> None:
+    told = Evidence(1, ITEMS[0], "I own a kettle", 4.0, None, stated=True)
+    strip = cards.purchase_strip("What you told me", [told])
+    assert "a stand-in" in strip and "Not bought here" in strip and "I own a kettle" in strip
+    assert "Bought on" not in strip and "Purchase 1" not in strip
 
 
 ALLOWED_TAGS = {

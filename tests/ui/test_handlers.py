@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ui_fakes import FakeAssistant, FakeShop
 
+from agents.events import Event
+from crs.narrator.language_model import check_patience
 from knowledge.errors import BusyError, NotFoundError
 from ui import handlers
 from ui.handlers import Session
@@ -114,6 +117,23 @@ def test_a_page_that_is_left_ends_its_reply(shop: Any, assistant: Any) -> None:
     assert assistant.abandoned == ["garden?"]
     assert not session.exchanges[-1].live
     assert say(assistant, shop, session, "again") > 0  # the turn was given back
+
+
+def test_an_answer_that_took_too_long_says_so_below_what_was_told(
+    shop: Any, assistant: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tires(conversation_id: str, message: str, stop: threading.Event) -> Iterator[Event]:
+        yield from itertools.islice(FakeAssistant._turn(assistant, conversation_id, message, stop), 12)
+        check_patience(0.0)
+
+    monkeypatch.setattr(assistant, "_turn", tires)
+    session = opened(assistant, shop)
+    say(assistant, shop, session, "garden?")
+    html = html_of(shop, session)[-1]
+    assert "Here is what I found" in html and "had no time left to finish this answer. Ask again" in html
+    assert "rc-star" not in html  # half an answer is not rated
+    monkeypatch.undo()
+    assert say(assistant, shop, session, "garden?") > 0 and session.exchanges[-1].answer is not None
 
 
 def test_a_new_message_stops_the_answer_before(shop: Any, assistant: Any) -> None:

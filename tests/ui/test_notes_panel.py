@@ -108,7 +108,7 @@ def test_notes_are_added_changed_deleted_and_all_forgotten(served: Served, brows
         page.get_by_role("button", name="Yes, forget me").click()
         page.wait_for_selector("#rc-mind >> text=Nothing yet.")
         page.wait_for_function("!document.querySelector('.rc-answer')")
-        assert served.notes() == [] and page.locator("text=I deleted 2 conversations, 1 note").count() == 1
+        assert served.notes() == [] and page.locator("text=I deleted 2 conversations and 1 note").count() == 1
         ask(page, "garden")
         wait_answers(page, 1)
         seen.assert_clean()

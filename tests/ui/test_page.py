@@ -246,7 +246,7 @@ def test_leaving_the_page_frees_the_narrator(
     with watched(browser, served.url) as seen:
         ask(seen.page, "talk on and on")
         wait_live(seen.page)
-        seen.page.wait_for_selector("text=Narrator: telling 1 of at most 8 at once, 0 in line.")
+        seen.page.wait_for_selector("text=The narrator is telling 1 of at most 8 at once.")
     wait_until(lambda: model.load.n_live == 0)
     assert n_decoded < CONTEXT_LENGTH - 100  # it did not just come to its end
     model.close()

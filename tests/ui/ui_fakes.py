@@ -91,6 +91,10 @@ class FakeShop:
         self.feedback = FakeLog()
         self.usage = FakeUsage()
         self.memory = SimpleNamespace(forget=lambda user_ids: None)
+        self.expected: list[str] = []
+
+    def expect(self, user_id: str) -> None:
+        self.expected.append(user_id)
 
     def taste_map(self) -> TasteMap:
         spots = np.linspace(0.1, 0.9, len(self.items), dtype=np.float32)

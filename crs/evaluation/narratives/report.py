@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from crs.content import TextEncoder
+from crs.content import OnceEncoder, TextEncoder
 from crs.evaluation.narratives.contest import NEAREST, SYSTEMS, Outcome
-from crs.evaluation.narratives.scores import METRICS, OnceEncoder, Scored, differences, score, scorer_config
+from crs.evaluation.narratives.scores import METRICS, Scored, differences, score, scorer_config
 from knowledge.types import SIGNALS
 
 RIVALS = ("cf", "content", NEAREST)  # what fused is held against

@@ -7,7 +7,7 @@ line, similarity the mean cosine of sentence embeddings (REGEN, section 5.2).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,23 +48,6 @@ class Scored:
             "similarity": float(self.similarity.mean()),
             "n": float(len(self)),
         }
-
-
-class OnceEncoder:
-    """An encoder that reads every text once: systems share their references and often their texts."""
-
-    def __init__(self, encoder: TextEncoder) -> None:
-        self._encoder = encoder
-        self._rows: dict[str, NDArray[np.float32]] = {}
-
-    def encode(
-        self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None
-    ) -> NDArray[np.float32]:
-        """As `crs.content.Encoder.encode`."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._rows]
-        if new:
-            self._rows |= dict(zip(new, self._encoder.encode(new, progress), strict=True))
-        return np.stack([self._rows[text] for text in texts])
 
 
 def score(texts: Sequence[str], references: Sequence[str], encoder: TextEncoder) -> Scored:

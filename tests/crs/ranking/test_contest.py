@@ -36,7 +36,9 @@ def in_circles() -> RankingData:
         f"u{user}": [str(10 * (user % 2) + (user // 2 + step) % 10) for step in range(6)]
         for user in range(60)
     }
-    return leave_last("circles", items, histories)
+    data = leave_last("circles", items, histories)
+    data.test.queries.histories[0] = np.array([], dtype=np.int64)  # one of whom nothing is known
+    return data
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,8 @@ def test_ours_learns_what_baselines_without_order_cannot(in_circles: RankingData
     systems = report["systems"]
     assert list(systems) == SYSTEMS and report["n"] == 60 and report["test pairs in training"] == 0
     assert systems["fused"]["NDCG@3"] > 0.95
+    assert all(system["Recall@5"] == system["HR@5"] for system in systems.values())
+    assert report["groups"]["history length"]["fused"]["0"]["n"] == 1
     assert systems["fused"]["NDCG@10"] > systems["popularity"]["NDCG@10"]
     gain = report["differences"]["random"]["NDCG@10"]
     assert 0 < gain["95%"][0] <= gain["difference"] <= gain["95%"][1]

@@ -51,14 +51,14 @@ def test_coverage_and_novelty_by_hand() -> None:
 
 
 def test_groups_cover_every_query_once() -> None:
-    histories = [np.arange(n) for n in (1, 3, 4, 8, 40)]
+    histories = [np.arange(n) for n in (0, 3, 4, 8, 40)]
     queries = Queries(np.arange(5), histories, np.array([0, 1, 2, 3, 4]))
     lengths = by_length(queries)
     assert {name: int(chosen.sum()) for name, chosen in lengths.items()} == {
-        "1-3": 2, "4-6": 1, "7-10": 1, "11+": 1
+        "0": 1, "1-3": 1, "4-6": 1, "7-10": 1, "11+": 1
     }  # fmt: skip
     fame = by_popularity(queries, np.array([0, 1, 2, 3, 9], np.float32))
     assert np.sum(list(fame.values()), axis=0).tolist() == [1] * 5
     assert fame["new"].tolist() == [True, False, False, False, False]
     values = {"HR@10": np.array([1.0, 0, 1, 0, 0]), "NDCG@10": np.zeros(5)}
-    assert grouped(values, lengths)["1-3"] == {"n": 2, "HR@10": 0.5, "NDCG@10": 0.0}
+    assert grouped(values, lengths)["0"] == {"n": 1, "HR@10": 1.0, "NDCG@10": 0.0}

@@ -92,12 +92,11 @@ def let_go(text: str, lexicon: Lexicon, current: Constraints | None = None) -> L
     facets: list[Facet] = []
     refused: list[Found] = []
     for pattern in _AMOUNTS:
-        match = pattern.search(in_digits(text))
+        match = pattern.search(digits := in_digits(text))
         bound = _bound(float(match["amount"]), current) if match and current else None
         if match and bound:
             facets.append(bound)
-            text = in_digits(text)
-            text = f"{text[: match.start()]} ; {text[match.end() :]}"
+            text = f"{digits[: match.start()]} ; {digits[match.end() :]}"
     for pattern in _RELAXING:
         while match := pattern.search(text):
             said = match.groupdict()

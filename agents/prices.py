@@ -250,13 +250,11 @@ def _alone(text: str, left: str, amount: re.Match[str]) -> _Priced | None:
 
 
 def _one(meaning: _Meaning, value: float, start: int, end: int) -> _Priced:
+    low: float | None = None if meaning in ("max", "bare") else value
+    high: float | None = None if meaning == "min" else value
     if meaning == "around":
-        return _Priced(meaning, round(value * (1 - AROUND), 2), round(value * (1 + AROUND), 2), start, end)
-    return (
-        _Priced(meaning, value, None, start, end)
-        if meaning == "min"
-        else _Priced(meaning, None, value, start, end)
-    )
+        low, high = round(value * (1 - AROUND), 2), round(value * (1 + AROUND), 2)
+    return _Priced(meaning, low, high, start, end)
 
 
 def _together(said: list[_Priced]) -> tuple[float | None, float | None]:
@@ -264,15 +262,12 @@ def _together(said: list[_Priced]) -> tuple[float | None, float | None]:
     low: float | None = None
     high: float | None = None
     for each in said:
-        if each.low is not None and each.high is not None:
-            low, high = each.low, each.high
-        elif each.low is not None:
-            low, high = each.low, None if high is not None and high <= each.low else high
-        else:
-            high, low = (
-                each.high,
-                None if low is not None and each.high is not None and low >= each.high else low,
-            )
+        below = each.low is not None and high is not None and high <= each.low
+        above = each.high is not None and low is not None and low >= each.high
+        if each.low is not None or above:
+            low = each.low
+        if each.high is not None or below:
+            high = each.high
     return low, high
 
 

@@ -12,27 +12,28 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from functools import partial, reduce
-from itertools import combinations
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import HumanMessage
 
-from agents import comparison, note_phrasing, phrasing, wish_phrasing
+from agents import comparison, note_phrasing, phrasing
 from agents.catalogue import Catalogue
 from agents.chips import N_CHIPS, chips_for
-from agents.critique import merge, refine, relax
+from agents.critique import refine
 from agents.events import Answer, Card, Cards, Done, Event, Understood, Waiting
 from agents.filters import Filters
 from agents.lexicon import Lexicon
 from agents.narrator_chat import NarratorChatModel, narration_of
-from agents.note_steps import note_dislike, plan_on_notes, say_on_notes, write_notes
+from agents.note_steps import note_dislike, plan_on_notes, write_notes
+from agents.openings import ABOUT_AN_ITEM, MAX_MESSAGE, Openings
 from agents.people import People, guest_id
-from agents.plan import NOTE_INTENTS, Facet, Plan, Reference, Stated, Wishes, wishes_from_json
-from agents.preferences import Preferences, Shaped
+from agents.plan import Facet, Plan, Reference, Stated, Wishes, wishes_from_json
+from agents.preferences import Preferences
 from agents.questions import find_answers
 from agents.references import InSight, choose, names_place, resolve, resolve_several
-from agents.render import plain, short_title
+from agents.render import plain
+from agents.search import N_CARDS, Search
 from agents.several import kinds_in_turn, listed_first, one_at_a_time
 from agents.speech import Speech
 from agents.state import Conversation, Turn
@@ -47,14 +48,10 @@ if TYPE_CHECKING:
 Emit = Callable[[Event], None]
 
 PLANNER = "RACONTEUR_PLANNER"  # names a language model that plans turns (agents/planner.py)
-MAX_MESSAGE = 1_000  # characters
-N_CARDS = 5
 MAX_CANDIDATES = 4  # products a clarifying question can name
 N_LIKED = 3  # purchases that "like my pens" follows
 LIKED_FROM = 4  # stars of something stated
 ENOUGH_LIKE = 0.25  # cosine between what was stated and the product that stands for it
-_RELAXABLE: tuple[Facet, ...] = ("price", "color", "brand", "kind", "department", "words")
-_ABOUT_AN_ITEM = frozenset({"why_this", "pitch", "pick_item", "ask"})
 _FINDING = frozenset({"recommend", "critique", "introduce"})
 
 
@@ -68,6 +65,8 @@ class Steps:
         self.filters = Filters(self.catalogue, self.lexicon)
         self.understanding = Understanding(shop.encoder, self.lexicon)
         self.preferences = Preferences(shop, self.catalogue, self.lexicon, self.understanding.wishes)
+        self.search = Search(shop, self.filters, self.preferences)
+        self.openings = Openings(shop, self.catalogue, self.preferences, self.search)
         self.narrator = NarratorChatModel(shop=shop)
         self.planner: Planning = self._open_planner()
 
@@ -120,14 +119,14 @@ class Steps:
         shown = [self.shop.items[card["id"]] for card in conversation["shown"]]
         if plan.intent in _FINDING and not (plan.intent == "introduce" and not turn.person.history):
             turn.wishes = self._wishes(conversation, turn, current, shown)
-
-            shaped, turn.missing = kinds_in_turn(turn.wishes, partial(self._shaped, turn), N_CARDS)
+            shape = partial(self.search.shaped, turn.person, turn.notes)
+            shaped, turn.missing = kinds_in_turn(turn.wishes, shape, N_CARDS)
             turn.recommendations, turn.heeded = shaped.recommendations, shaped.heeded
             if turn.recommendations:
                 plan = replace(plan, target_id=turn.recommendations[0].item.item_id)
         else:
             turn.wishes = current
-            if plan.intent in _ABOUT_AN_ITEM and plan.target_id:
+            if plan.intent in ABOUT_AN_ITEM and plan.target_id:
                 shares = _shares_of(plan.target_id, conversation)
                 item = self.shop.items[plan.target_id]
                 turn.recommendations = [Recommendation(item, 0.0, shares)]
@@ -148,7 +147,7 @@ class Steps:
         rng, plan = random.Random(turn.seed), turn.plan
         target = self.shop.items[plan.target_id] if plan.target_id else None
         speech = Speech(emit, self.shop.items, turn.person.history, target, n_stated=len(turn.stated))
-        opening, in_the_way = self._opening(conversation, turn, rng)
+        opening, in_the_way = self.openings.say(conversation, turn, rng)
         speech.say(opening)
         if plan.intent == "ask" and target is not None and not turn.asks:
             self._answer_from_listing(turn, speech, target)
@@ -238,7 +237,7 @@ class Steps:
         """The product nearest to what was said; None where nothing in the store is like it."""
         nobody = self.shop.newcomer("nobody")
         wishes = Wishes(replace(found.constraints, words=words))
-        best = self._find(nobody, wishes, Wishes(), 1)
+        best = self.search.find(nobody, wishes, Wishes(), 1)
         if not best:
             return None
         item = best[0].item
@@ -267,7 +266,7 @@ class Steps:
         if len(fits) > 1 and sight.focus in fits and sight.focus in sight.shown and not is_told:
             fits = [sight.focus]
         elif len(fits) > 1 and not owned & set(fits) and not set(sight.shown) & set(fits):
-            fits = [self._best_for(person, fits)]
+            fits = [self.search.best_for(person, fits)]
         if len(fits) > 1 and may_ask:
             turn.asks = True
             turn.plan = replace(plan, candidates=tuple(fits[:MAX_CANDIDATES]))
@@ -277,13 +276,6 @@ class Steps:
     def _names(self, reference: Reference) -> bool:
         """Whether a reference names a kind of product or a brand."""
         return any(hit.field in ("kind", "brand") for hit in self.lexicon.find(reference.words))
-
-    def _best_for(self, person: Person, item_ids: list[str]) -> str:
-        """Of products that a name fits equally well, the one this person would be recommended first."""
-        kinds = {kind.lower() for i in item_ids if (kind := self.shop.items[i].kind)}
-        wishes = Constraints(kinds=tuple(sorted(kinds)))
-        ranked = self.shop.recommend(person, wishes, len(self.shop.items))
-        return next((each.item.item_id for each in ranked if each.item.item_id in item_ids), item_ids[0])
 
     def _sight(self, conversation: Conversation, person: Person) -> InSight:
         shown = [card["id"] for card in conversation["shown"]]
@@ -315,31 +307,6 @@ class Steps:
             wishes = replace(wishes, constraints=asked)
         return self.filters.priced(wishes)
 
-    def _shaped(self, turn: Turn, wishes: Wishes) -> Shaped:
-        """The cards that fit the wishes, as the notes leave them."""
-        assert turn.person is not None
-        return self.preferences.shape(turn.notes, partial(self._find, turn.person, wishes), N_CARDS)
-
-    def _find(self, person: Person, wishes: Wishes, unwanted: Wishes, k: int) -> list[Recommendation]:
-        """At most ``k`` products that fit the wishes and nothing unwanted."""
-        # what is wished for now outweighs an earlier dislike
-        return self.shop.recommend(person, self.filters.of(merge(unwanted, wishes)), k)
-
-    def _in_the_way(self, turn: Turn) -> dict[tuple[Facet, ...], list[Item]]:
-        """The smallest sets of wishes that, dropped together, let something through, and what that is."""
-        assert turn.person is not None
-        unwanted, everything = self.preferences.unwanted(turn.notes), len(self.shop.items)
-        asked = [facet for facet in _RELAXABLE if relax(turn.wishes, facet) != turn.wishes]
-        for size in range(1, len(asked) + 1):
-            blocking: dict[tuple[Facet, ...], list[Item]] = {}
-            for facets in combinations(asked, size):
-                relaxed = reduce(relax, facets, turn.wishes)
-                if found := self._find(turn.person, relaxed, unwanted, everything):
-                    blocking[facets] = [each.item for each in found]
-            if blocking:
-                return blocking
-        return {}
-
     # narrate
 
     def _answer_from_listing(self, turn: Turn, speech: Speech, target: Item) -> None:
@@ -354,15 +321,6 @@ class Steps:
             or [phrasing.not_listed()]
         )
 
-    def _compare(self, turn: Turn) -> str:
-        """The table of the products to compare, and the line above it."""
-        items = [self.shop.items[item_id] for item_id in turn.plan.compared]
-        if len(items) < 2:
-            return phrasing.nothing_to_compare()
-        bought = {item.item_id: self.shop.purchases_of(item.item_id) for item in items}
-        turn.table = comparison.compare(items, bought.__getitem__)
-        return comparison.in_words(items, bought.__getitem__)
-
     def _can_tell(self, turn: Turn) -> bool:
         """Whether the narrator has something true to tell: a target where one is needed, else a history."""
         assert turn.person is not None
@@ -371,95 +329,6 @@ class Steps:
         if turn.plan.intent == "about_me":
             return bool(turn.person.history)
         return turn.plan.target_id is not None
-
-    def _opening(
-        self, conversation: Conversation, turn: Turn, rng: random.Random
-    ) -> tuple[str, list[tuple[Facet, ...]]]:
-        """The assistant's sentence before the narrator's, and the wishes that keep all products out."""
-        assert turn.person is not None
-        plan, n_purchases = turn.plan, len(turn.person.history)
-        is_guest = conversation["user_id"] is None
-        if plan.intent in NOTE_INTENTS:
-            return say_on_notes(turn), []
-        if turn.asks:
-            return phrasing.which_one([self.shop.items[i] for i in plan.candidates]), []
-        if not turn.message.strip():
-            return phrasing.nothing_said(), []
-        if len(turn.message) > MAX_MESSAGE:
-            return phrasing.too_long(len(turn.message), MAX_MESSAGE), []
-        if plan.intent == "introduce":
-            matched = [(words, self.shop.items[item_id]) for words, item_id in turn.matched]
-            refused = wish_phrasing.refused(self.preferences.unwanted(turn.noted))
-            return phrasing.introduced(rng, matched, turn.unmatched, refused), []
-        if plan.intent in ("recommend", "critique"):
-            if turn.recommendations:
-                return self._recommending(conversation, turn, rng), []
-            in_the_way = self._in_the_way(turn)
-            nothing = wish_phrasing.nothing_fits(turn.wishes, in_the_way)
-            return f"{nothing} {note_phrasing.in_the_way(turn.heeded)}".strip(), list(in_the_way)
-        if plan.intent == "why_bought" and plan.target_id is None:
-            return (phrasing.not_bought(rng) if n_purchases else phrasing.no_history()), []
-        if plan.intent == "why_bought":
-            return self._guessing(turn), []
-        if plan.intent in _ABOUT_AN_ITEM and plan.target_id is None:
-            return phrasing.not_found(), []
-        if plan.intent == "compare":
-            return self._compare(turn), []
-        if plan.intent == "about_me" and turn.kept is not None:
-            history = turn.person.history
-            told = {each.item_id for each in turn.stated}
-            return note_phrasing.known(history, self.shop.items, turn.notes, turn.kept, told), []
-        if plan.intent == "about_me":
-            return ("" if n_purchases else phrasing.no_history()), []
-        sentences: Mapping[str, Callable[[], str]] = {
-            "greeting": lambda: phrasing.greeting(rng, n_purchases, told=is_guest),
-            "help": lambda: phrasing.help_text(rng),
-            "thanks": lambda: phrasing.thanks(rng),
-            "out_of_scope": lambda: phrasing.out_of_scope(rng),
-            "pick_item": lambda: phrasing.picked(rng),
-        }
-        return sentences.get(plan.intent, str)(), []
-
-    def _recommending(self, conversation: Conversation, turn: Turn, rng: random.Random) -> str:
-        """The line above the cards."""
-        assert turn.person is not None
-        plan, wishes, is_guest = turn.plan, turn.wishes, conversation["user_id"] is None
-        unlisted = self._unlisted(plan.wishes.constraints)
-        asked = wishes.constraints
-        found = tuple(kind for kind in asked.kinds if kind not in turn.missing)
-        words = "" if unlisted else asked.words
-        wishes = replace(wishes, constraints=replace(asked, kinds=found, words=words))
-        # what a newcomer likes is looked for whether they ask for it or not
-        is_like = plan.like is not None or plan.change == "more_like" or not is_guest
-        likes = [short_title(self.shop.items[i]) for i in wishes.constraints.like_ids if is_like]
-        wished, n_purchases = wish_phrasing.describe(wishes, likes), len(turn.person.history)
-        said = [phrasing.unlisted(unlisted)]
-        if wished or not unlisted:
-            first = not conversation["shown"]
-            basis = phrasing.basis(n_purchases, told=is_guest, said=bool(words), first=first)
-            n_items, more = len(turn.recommendations), plan.change == "more"
-            said.append(phrasing.recommending(rng, wished, basis, n_items=n_items, more=more))
-        if wished and not n_purchases and not conversation["shown"]:
-            said.append(phrasing.by_wish_alone())
-        said += [phrasing.missing(turn.missing), note_phrasing.heeded(turn.heeded)]
-        return " ".join(filter(None, said))
-
-    def _guessing(self, turn: Turn) -> str:
-        """The line before a reason, which nobody told."""
-        assert turn.person is not None and turn.plan.target_id is not None
-        target_id = turn.plan.target_id
-        is_first = turn.person.history[0].item_id == target_id
-        stated = any(each.item_id == target_id for each in turn.stated)
-        return phrasing.guessing(self.shop.items[target_id], told=stated, is_first=is_first)
-
-    def _unlisted(self, asked: Constraints) -> str:
-        """The words of a wish that names nothing listed: one or two that no listing says together, or
-        more of which no listing says a single one."""
-        if asked.kinds or asked.departments or asked.like_ids or not asked.words:
-            return ""
-        saying = [self.catalogue.saying(word) for word in asked.words.split()]
-        is_said = frozenset.intersection(*saying) if len(saying) <= 2 else any(saying)
-        return "" if is_said else asked.words
 
     def _answer(
         self, conversation: Conversation, turn: Turn, speech: Speech, in_the_way: list[tuple[Facet, ...]]

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from crs.bundle import Bundle, default_path, split_users
-from crs.content import Encoder
+from crs.content import Encoder, KeptEncoder, OnceEncoder
 from crs.evaluation.occasions import Occasion, occasions
 from crs.evaluation.record import write_record
 from crs.learning.gate import difference_interval, narrate, rewards
@@ -79,7 +79,7 @@ def liking(text: str) -> float:
 
 def main() -> None:
     """Collect the ratings, retrain four times, measure, write the record."""
-    bundle, encoder = Bundle.open(default_path()), KeptTexts(WORK / "texts.npz")
+    bundle, encoder = Bundle.open(default_path()), OnceEncoder(KeptEncoder(Encoder(), WORK))
     rows = FusedRows(bundle, encoder)
     told = {split: _told(bundle, encoder, rows, split, n) for split, n in N_OCCASIONS.items()}
     honest = [*_rated(told["train"]), *_rated(told["valid"])]
@@ -102,38 +102,16 @@ def main() -> None:
     }  # fmt: skip
     for name, ratings in runs.items():
         figures[name] = _once(f"figures {name}", partial(_run, name, ratings, bundle, encoder, measuring))
-        encoder.save()
         write_record(OUT, config, figures)
         print(json.dumps({name: figures[name]}, indent=2), flush=True)
-
-
-class KeptTexts:
-    """An encoder that keeps each text's row, in memory and on disk."""
-
-    def __init__(self, path: Path) -> None:
-        self._path, self._encoder = path, Encoder()
-        self._rows: dict[str, np.ndarray] = {}
-        if path.exists():
-            with np.load(path) as kept:
-                self._rows = dict(zip(kept["texts"].tolist(), kept["rows"], strict=True))
-
-    def encode(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> np.ndarray:
-        """As `Encoder.encode`."""
-        fresh = list(dict.fromkeys(text for text in texts if text not in self._rows))
-        if fresh:
-            self._rows |= dict(zip(fresh, self._encoder.encode(fresh, progress), strict=True))
-        return np.stack([self._rows[text] for text in texts]) if texts else np.zeros((0, 384), np.float32)
-
-    def save(self) -> None:
-        """Write what there is."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(self._path, texts=np.array(list(self._rows)), rows=np.stack(list(self._rows.values())))
 
 
 class Measuring:
     """What a new version does on test shoppers, beside what the first does; the first is measured once."""
 
-    def __init__(self, first: Bundle, encoder: KeptTexts, rows: FusedRows, told: Sequence[Compared]) -> None:
+    def __init__(
+        self, first: Bundle, encoder: OnceEncoder, rows: FusedRows, told: Sequence[Compared]
+    ) -> None:
         self._first, self._encoder, self._rows, self._told = first, encoder, rows, told
         self._before: Measured | None = None
 
@@ -222,7 +200,7 @@ def _old_and_new(of: Callable[[str], float], old: Sequence[str], new: Sequence[s
 
 
 def _run(
-    name: str, ratings: Sequence[Rating], bundle: Bundle, encoder: KeptTexts, measuring: Measuring
+    name: str, ratings: Sequence[Rating], bundle: Bundle, encoder: OnceEncoder, measuring: Measuring
 ) -> dict[str, Any]:
     """Retrain on ``ratings`` in a data folder of their own, and measure what was promoted."""
     data_dir = WORK / _slug(name)
@@ -231,7 +209,7 @@ def _run(
 
 
 def _retrained(
-    name: str, ratings: Sequence[Rating], bundle: Bundle, encoder: KeptTexts, data_dir: Path
+    name: str, ratings: Sequence[Rating], bundle: Bundle, encoder: OnceEncoder, data_dir: Path
 ) -> dict[str, Any]:
     log_path = data_dir / "feedback.sqlite"
     log_path.unlink(missing_ok=True)
@@ -257,14 +235,13 @@ def _retrained(
     }
 
 
-def _told(bundle: Bundle, encoder: KeptTexts, rows: FusedRows, split: str, n: int) -> list[Compared]:
+def _told(bundle: Bundle, encoder: OnceEncoder, rows: FusedRows, split: str, n: int) -> list[Compared]:
     """`N_TELLINGS` narratives of each of ``n`` occasions of the split's shoppers."""
     asked = occasions(bundle, bundle.splits[split], n, seed=29, tasks=[TASK])[TASK]
 
     def tell(some: Sequence[Occasion]) -> list[list[str]]:
         tellings = [telling for each in some for telling in _tellings(each, N_TELLINGS)]
         told = narrate(bundle, encoder, rows, tellings, WORK / "gguf", lambda *at: _progress(split, *at))
-        encoder.save()
         texts = [each.text for each in told]
         return [texts[i : i + N_TELLINGS] for i in range(0, len(texts), N_TELLINGS)]
 

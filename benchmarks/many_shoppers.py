@@ -25,7 +25,6 @@ import numpy as np
 
 from benchmarks.measuring import device_name, record_path, resident_mb, told
 from benchmarks.models import SIZES, random_gguf
-from crs.adapter import SoftTokens
 from crs.bundle import Bundle
 from crs.content import Encoder
 from crs.evaluation.record import write_record
@@ -176,7 +175,7 @@ def _own_second_turn() -> dict[str, dict[str, Any]]:
     with tempfile.TemporaryDirectory() as cache:
         model = LlamaCppModel(cached_gguf(bundle.narrator_dir, Path(cache)), n_seqs=1, parking_bytes=0)
         tokenizer = open_tokenizer(bundle.narrator_dir)
-        soft_tokens = SoftTokens.load(bundle.narrator_dir / "adapter.safetensors")
+        soft_tokens = bundle.soft_tokens
         narrator = Narrator(model, tokenizer, soft_tokens, words=words)
 
         def prompt(person: int, task: Task) -> list[Segment]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 AdapterKind = Literal["mlp", "causal"]
 
+ADAPTER = "adapter.safetensors"  # its file in a narrator's folder
+
 
 def build_adapter(
     kind: AdapterKind,

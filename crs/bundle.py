@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crs.adapter import SoftTokens
+from crs.adapter import ADAPTER, SoftTokens
 from crs.cf import N_FACTORS, fit_wals
 from crs.content import CONTENT_DIM, Encoder, TextEncoder, item_text
 from crs.fusion import mean_norm
@@ -46,7 +46,6 @@ SCHEMA = 1
 MANIFEST, FACTORS, CONTENT, SPLITS = "manifest.json", "item_factors.npy", "item_content.npy", "splits.json"
 RANKER, NEXT_ITEM = "ranker.npz", "next_item.safetensors"
 NARRATOR, STORE = "narrator", "store"
-ADAPTER = "adapter.safetensors"
 EMBEDDED = Path(__file__).resolve().parents[1] / "assets" / "demo"
 
 Progress = Callable[[str, int, int], None]  # stage, done, total

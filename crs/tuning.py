@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crs.adapter import SoftTokens, save_adapter
+from crs.adapter import ADAPTER, SoftTokens, save_adapter
 from crs.narrator.evidence import Evidence
 from crs.narrator.foreign import ForeignModel, is_foreign
 from crs.narrator.lora import merge_lora
@@ -71,7 +71,7 @@ class TunableNarrator:
 
         self._dir = narrator_dir
         self._tokenizer = open_tokenizer(narrator_dir)
-        soft_tokens = SoftTokens.load(narrator_dir / "adapter.safetensors")
+        soft_tokens = SoftTokens.load(narrator_dir / ADAPTER)
         self._adapter, self._pointer_rows = soft_tokens.module, soft_tokens.pointer_rows
         try:
             model = AutoModelForCausalLM.from_pretrained(weights_dir(narrator_dir), local_files_only=True)
@@ -138,7 +138,7 @@ class TunableNarrator:
         from safetensors import safe_open
 
         shutil.copytree(self._dir, folder)
-        path = folder / "adapter.safetensors"
+        path = folder / ADAPTER
         with safe_open(str(path), framework="pt") as file:
             config = json.loads(file.metadata()["config"])
         save_adapter(path, self._adapter, torch.from_numpy(self._pointer_rows), config)

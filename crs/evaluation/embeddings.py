@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crs.adapter import SoftTokens
+from crs.adapter import ADAPTER, SoftTokens
 from crs.bundle import Bundle, without_held_out
 from crs.evaluation.geometry import (
     Map,
@@ -158,7 +158,7 @@ def analyze(bundle: Bundle, *, seed: int = 0, progress: Progress | None = None) 
         raise BundleError(
             f"{bundle.path}: no narrator in it; run `python -m crs train-narrator {bundle.path}`"
         )
-    adapter = bundle.narrator_dir / "adapter.safetensors"
+    adapter = bundle.narrator_dir / ADAPTER
     soft_tokens = SoftTokens.load(adapter)
     rng = np.random.default_rng(seed)
     measured = _sample(rng, len(bundle.store.item_ids), MAX_ITEMS)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crs.adapter import ADAPTER
 from crs.narrator.evidence import Evidence
 from crs.narrator.gate import POINTER
 from crs.narrator.sampling import Constraints
@@ -23,7 +24,7 @@ from knowledge.types import TARGET_POINTER, Task, pointer
 
 FOREIGN, TOKENIZER = "foreign.json", "tokenizer"
 _MAX_LISTING_TOKENS = 120
-PARTS = (FOREIGN, f"{TOKENIZER}/tokenizer_config.json", "adapter.safetensors")
+PARTS = (FOREIGN, f"{TOKENIZER}/tokenizer_config.json", ADAPTER)
 
 _WRITES = "You write for a shop about one of its shoppers."
 _SOFT_PREFACE = (

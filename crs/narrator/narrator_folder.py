@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crs.adapter import ADAPTER
 from crs.narrator import foreign
 from crs.narrator.foreign import ForeignModel, ForeignTokenizer, is_foreign, local_folder
 from crs.narrator.prompt import PromptTokenizer
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 # Of a model that reads purchases as text: 50 of them are long, and every room of the cache takes memory.
 TEXT_CONTEXT, TEXT_SEQS = 4096, 4
 OWN_SEQS = 32  # of our own, which is small: as many as the page answers at once, so nobody waits for a room
-OWN_PARTS = ("config.json", "tokenizer.json", "model.safetensors", "adapter.safetensors")
+OWN_PARTS = ("config.json", "tokenizer.json", "model.safetensors", ADAPTER)
 
 
 def missing_parts(narrator_dir: Path) -> list[str]:

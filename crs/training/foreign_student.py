@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from crs.adapter import AdapterKind, build_adapter, save_adapter
+from crs.adapter import ADAPTER, AdapterKind, build_adapter, save_adapter
 from crs.narrator.foreign import ForeignTokenizer
 from crs.narrator.lora import LORA
 from crs.training.batches import Batch
@@ -89,7 +89,7 @@ class ForeignStudent(nn.Module):
     def save(self, folder: Path) -> None:
         """Write adapter.safetensors, and lora.gguf where there is a LoRA."""
         config = {"kind": self._adapter_kind, "n_hidden": N_HIDDEN}
-        save_adapter(folder / "adapter.safetensors", self.adapter, self.pointer_rows, config)
+        save_adapter(folder / ADAPTER, self.adapter, self.pointer_rows, config)
         if self.low_rank is not None:
             self.low_rank.write(folder / LORA)
 

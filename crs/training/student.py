@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from crs.adapter import AdapterKind, build_adapter, save_adapter
+from crs.adapter import ADAPTER, AdapterKind, build_adapter, save_adapter
 from crs.narrator.tokenizer import NarratorTokenizer
 from crs.training.batches import Batch
 from knowledge.types import MAX_HISTORY
@@ -159,7 +159,7 @@ class Student(nn.Module):
         save_file(state, str(folder / "model.safetensors"), metadata={"format": "pt"})
         pointer_rows = self.embedding[self.pointer_ids]
         adapter = {"kind": self._adapter_kind, "n_hidden": N_HIDDEN}
-        save_adapter(folder / "adapter.safetensors", self.adapter, pointer_rows, adapter)
+        save_adapter(folder / ADAPTER, self.adapter, pointer_rows, adapter)
 
 
 def look_for_alike(llm: LlamaForCausalLM) -> None:

@@ -11,8 +11,8 @@ from talking import Talk, ids
 
 from agents.conversation import Assistant
 from agents.events import Answer, Cards, Done, Said, Understood, Waiting
+from agents.openings import MAX_MESSAGE
 from agents.plan import Plan, Wishes
-from agents.turn import MAX_MESSAGE
 from knowledge.types import Constraints
 
 

@@ -65,6 +65,19 @@ def watched_decodes(monkeypatch: pytest.MonkeyPatch, held: threading.Event) -> l
     return sizes
 
 
+def slow_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every decode take .05 s from now on, so that a long text outlasts what happens beside it."""
+    import llama_cpp
+
+    decode = llama_cpp.llama_decode
+
+    def slow(context: object, batch: object) -> int:
+        time.sleep(0.05)
+        return int(decode(context, batch))
+
+    monkeypatch.setattr(llama_cpp, "llama_decode", slow)
+
+
 class Line:
     """Knows who has asked ``model`` for a text since, and holds all decodes until it lets them go."""
 
@@ -294,8 +307,11 @@ class TestTheLine:
         assert "modest" in ended[:4]  # of the greedy two may be under way and one more be let in with it
         model.close()
 
-    def test_who_waits_is_told_their_place(self, gguf_path: Path) -> None:
+    def test_who_waits_is_told_their_place(
+        self, gguf_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         model = open_model(gguf_path, n_seqs=1)
+        slow_decodes(monkeypatch)
         busy = model.generate(soft_prompt(0), replace(GREEDY, max_tokens=9999), constraints=unending(model))
         next(busy)
         places: list[list[int]] = [[], [], []]
@@ -312,8 +328,11 @@ class TestTheLine:
         assert model.load.n_waiting == 0
         model.close()
 
-    def test_a_text_that_goes_on_does_not_queue_again(self, gguf_path: Path) -> None:
+    def test_a_text_that_goes_on_does_not_queue_again(
+        self, gguf_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         model = open_model(gguf_path, n_seqs=1)
+        slow_decodes(monkeypatch)
         began = time.monotonic()
         busy = model.generate(soft_prompt(0), replace(GREEDY, max_tokens=9999), constraints=unending(model))
         next(busy)

@@ -44,7 +44,7 @@ def var(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def url(var: Path) -> Iterator[str]:
-    with running_app(var) as url:
+    with running_app(var, slowed=True) as url:
         yield url
 
 

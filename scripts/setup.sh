@@ -29,13 +29,12 @@ need() { # need COMMAND PACKAGE
 build_llama() {
     local cmake_args="-DLLAVA_BUILD=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF"
     cmake_args+=" -DCMAKE_PROJECT_llama.cpp_INCLUDE=$PWD/scripts/llama.cmake"
-    local cache=()
-    if [ "${RACONTEUR_CUDA:-0}" = 1 ]; then
-        cmake_args+=" -DGGML_CUDA=on"
-        cache=(--no-cache-dir) # pip's cache does not know one build's options from another's
-    fi
+    [ "${RACONTEUR_CUDA:-0}" != 1 ] || cmake_args+=" -DGGML_CUDA=on"
+    # pip's cache does not know one build's options from another's, nor one processor's: each has its own.
+    local build
+    build="$(cat scripts/llama.cmake <(echo "${RACONTEUR_CUDA:-0}"; grep -m1 '^flags' /proc/cpuinfo) | sha256sum)"
     CMAKE_ARGS="$cmake_args" .venv/bin/python -m pip wheel -q --disable-pip-version-check --no-deps \
-        "${cache[@]}" -w "$wheels" "$llama"
+        --cache-dir "${XDG_CACHE_HOME:-$HOME/.cache}/raconteur/llama-${build:0:16}" -w "$wheels" "$llama"
 }
 
 pip_install() { .venv/bin/python -m pip install -q --disable-pip-version-check "$@"; }

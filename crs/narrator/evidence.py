@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from knowledge.demo.grammar import gerund
 from knowledge.demo.words import WORDS_DIR, Kind, Need, load_words, read_toml
-from knowledge.nouns import noun_of
+from knowledge.nouns import is_plural, noun_of
 from knowledge.types import TARGET_POINTER, Interaction, Item, Task
 
 # Looks that every shop speaks of, whether or not its listings name them as attributes.
@@ -162,6 +162,16 @@ class Evidence:
         if position == 0:
             return self.target
         return self.items[position - 1] if position <= len(self.items) else None
+
+    def names_at(self, position: int) -> tuple[str, ...]:
+        """What its listing calls the product at a pointer, in singular and plural; () where none is known."""
+        item = self.item_at(position)
+        if item is None or not (item.kind or item.title):
+            return ()
+        if kind := self.words.kinds.get(item.kind or ""):
+            return kind.kind, kind.plural
+        noun = noun_of(item)
+        return (noun,) if is_plural(noun) else (noun, f"{noun}s")
 
     def stars_at(self, position: int) -> float | None:
         """The stars of the ``position``-th purchase; the target has none yet."""

@@ -47,17 +47,18 @@ class Constraints:
     """What may not be drawn, whatever its score.
 
     ``banned`` ids never come. Right after a key of ``after`` only its ids come, after a key of ``phrases``
-    one of its sequences of ids. Those of ``once`` come at most once before an id of ``stops``, those of
-    ``single`` at most once in all. Those of ``in_turn`` come again only when each of them has come;
-    ``come``: those of them that have.
+    one of its sequences of ids, and none of ``joins`` after that: they would make its last word another.
+    Those of ``once`` come at most once before an id of ``stops``. After a key of ``bars`` its ids come no
+    more. Those of ``in_turn`` come again only when each of them has come; ``come``: those that have.
     """
 
     banned: frozenset[int] = frozenset()
     after: Mapping[int, frozenset[int]] = field(default_factory=dict)
     phrases: Mapping[int, frozenset[tuple[int, ...]]] = field(default_factory=dict)
+    joins: frozenset[int] = frozenset()
     once: frozenset[int] = frozenset()
     stops: frozenset[int] = frozenset()
-    single: frozenset[int] = frozenset()
+    bars: Mapping[int, frozenset[int]] = field(default_factory=dict)
     in_turn: frozenset[int] = frozenset()
     come: frozenset[int] = frozenset()
 
@@ -65,7 +66,7 @@ class Constraints:
         """The constraints of a text that goes on from a sentence's end, after ``said``."""
         return replace(
             self,
-            banned=self.banned | self.single.intersection(said),
+            banned=self.banned.union(*(self.bars.get(token, frozenset()) for token in said)),
             come=self.come | self.in_turn.intersection(said),
         )
 
@@ -76,19 +77,20 @@ class Steering:
     def __init__(self, constraints: Constraints) -> None:
         self._constraints = constraints
         self._said: set[int] = set()  # of `once`, since the last stop
-        self._spent: set[int] = set()  # of `single`
+        self._spent: set[int] = set()  # by `bars`
         self._come: set[int] = set(constraints.come)  # of `in_turn`
         self._last: int | None = None
         self._phrases: frozenset[tuple[int, ...]] = frozenset()  # what is left of those that may be meant
+        self._is_phrased = False  # one of them has just been said
 
     def take(self, token: int) -> None:
         """Note that ``token`` was drawn."""
         self._last = token
         going_on = frozenset(phrase[1:] for phrase in self._phrases if phrase[0] == token)
-        self._phrases = frozenset() if () in going_on else going_on
+        self._is_phrased = () in going_on
+        self._phrases = going_on - {()}
         self._phrases = self._constraints.phrases.get(token, self._phrases)
-        if token in self._constraints.single:
-            self._spent.add(token)
+        self._spent |= self._constraints.bars.get(token, frozenset())
         if token in self._constraints.in_turn:
             self._come.add(token)
         if token in self._constraints.stops:
@@ -99,7 +101,7 @@ class Steering:
     @property
     def only(self) -> frozenset[int] | None:
         """The ids that may come next, where only some may."""
-        if self._phrases:
+        if self._phrases and not self._is_phrased:
             return frozenset(phrase[0] for phrase in self._phrases)
         allowed = self._constraints.after.get(self._last) if self._last is not None else None
         return (allowed - self._held_back or allowed - self._said or allowed) if allowed else None
@@ -108,10 +110,13 @@ class Steering:
     def barred(self) -> set[int]:
         """Ids that may not come next, besides those that are banned for good."""
         held_back = self._held_back
+        spent = self._spent
+        if self._is_phrased:  # but where it is the beginning of a longer one: "mug", "mugs"
+            spent = spent | self._constraints.joins - {phrase[0] for phrase in self._phrases}
         if not held_back:
-            return self._spent
+            return spent
         marks = {key for key, allowed in self._constraints.after.items() if allowed <= held_back}
-        return self._spent | held_back | marks
+        return spent | held_back | marks
 
     @property
     def _held_back(self) -> set[int]:

@@ -26,6 +26,7 @@ LIST, DESCRIBE = "<|list|>", "<|describe|>"
 POINTERS = (*(pointer(k) for k in range(1, MAX_HISTORY + 1)), TARGET_POINTER)
 MAX_NOTE_TOKENS = 160
 MAX_FACT_TOKENS = 24  # of one fact of a listing
+_MIN_WORD = 3  # letters of a word that a profile says once; "a" and "of" may come again
 _OPENERS = ("(", "“", '"', "—")
 
 
@@ -136,10 +137,11 @@ class NarratorTokenizer:
         return [self._id(kind), self.pointer_id(position), self.say_id]
 
     def constraints(self, evidence: Evidence) -> Constraints:
-        """No control tokens, nothing that stands for nothing; behind a mark only what it is true of.
+        """No control tokens, nothing that stands for nothing; behind a mark only what it is true of, behind a
+        purchase's pointer only what it is called.
 
-        A purchase, a feature or a slot of the tally comes once a sentence; what the target is good for once a
-        text; a purchase again only after all others.
+        A purchase, a feature or a slot of the tally comes once a sentence; what the target is good for, or a
+        word of a profile, once a text; a purchase again only after all others.
         """
         markup, n_history = Markup(evidence), len(evidence.items)
         nowhere = {
@@ -155,18 +157,41 @@ class NarratorTokenizer:
                 for mark, positions in markup.tally.marks.items()
             },
             phrases={
-                self._markup_ids[mark]: frozenset(map(self._behind_a_mark, phrases))
+                self._markup_ids[mark]: frozenset(map(self._going_on, phrases))
                 for mark, phrases in markup.tally.phrases.items()
+            }
+            | {
+                self.pointer_id(position): frozenset(map(self._going_on, names))
+                for position in range(1, n_history + 1)  # the target's noun is a slot
+                if (names := evidence.names_at(position))
             },
+            joins=self._joins,
             once=self.pointer_ends | {self._markup_ids[slot] for slot in (*TALLY_SLOTS, *FEATURES)},
             stops=self._stops,
-            single=frozenset(self._markup_ids[slot] for slot in (*PURPOSES, *GAINS)),
+            bars={(i := self._markup_ids[slot]): frozenset({i}) for slot in (*PURPOSES, *GAINS)}
+            | (self._same_words if evidence.task == "user_profile" else {}),
             in_turn=frozenset(map(self.pointer_id, range(1, n_history + 1))),
         )
 
-    @functools.cache  # noqa: B019 - the phrases of a store are some hundred, the tokenizer lives with it
-    def _behind_a_mark(self, phrase: str) -> tuple[int, ...]:
+    @functools.cache  # noqa: B019 - a store's phrases are some thousand at most, the tokenizer lives with it
+    def _going_on(self, phrase: str) -> tuple[int, ...]:
         return tuple(self.encode(" " + phrase))
+
+    @functools.cached_property
+    def _same_words(self) -> dict[int, frozenset[int]]:
+        """The tokens that begin a word of a title -> all that spell the same, with a space and without."""
+        spelt: dict[str, set[int]] = {}
+        for i in range(self.n_vocab):
+            word = self._tokenizer.decode([i]).strip()
+            if len(word) >= _MIN_WORD and word[0].isupper() and i not in self._spelt:
+                spelt.setdefault(word, set()).add(i)
+        return {i: frozenset(ids) for ids in spelt.values() for i in ids}
+
+    @functools.cached_property
+    def _joins(self) -> frozenset[int]:
+        """Tokens that go on with a word: they begin with a letter and no space."""
+        texts = ((i, self._tokenizer.decode([i])) for i in range(self.n_vocab) if i not in self._spelt)
+        return frozenset(i for i, text in texts if text[:1].isalpha())
 
     @functools.cached_property
     def _stops(self) -> frozenset[int]:

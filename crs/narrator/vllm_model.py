@@ -147,7 +147,7 @@ class VllmModel:
         return {"model": self.name, "prompt_embeds": embeds, "max_tokens": n_tokens}
 
     def _within(self, constraints: Constraints) -> dict[str, Any]:
-        if constraints.after or constraints.phrases or constraints.once or constraints.single:
+        if constraints.after or constraints.phrases or constraints.once or constraints.bars:
             raise ModelError(
                 "a vLLM server draws the tokens itself; of constraints it keeps banned ids alone"
             )

@@ -87,7 +87,7 @@ def spelled(pieces: Iterable[Piece]) -> str:
 def test_pieces_are_the_text_with_pointers_as_citations(
     tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
 ) -> None:
-    text = "The [1] kettle boils. [2] Teapot and the [1] kettle, for tea!"
+    text = "The [1] kettle boils. [2] teapot and the [1] kettle, for tea!"
     stream = Desk(tokenizer, soft_tokens, [text]).tell()
     pieces = list(stream)
     assert [piece for piece in pieces if piece.cite] == [Piece("", 1), Piece("", 2), Piece("", 1)]
@@ -144,10 +144,10 @@ def test_times_are_taken(tokenizer: NarratorTokenizer, soft_tokens: SoftTokens) 
     assert 0 < stream.result.first_token_ms <= stream.result.first_sentence_ms
 
 
-def test_a_sentence_with_a_wrong_noun_is_drawn_again(
+def test_a_wrong_sentence_is_drawn_again_from_where_it_began(
     tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
 ) -> None:
-    first = "The [1] kettle boils. She bought a [2] rake, too. It is tea."
+    first = "The [1] kettle boils. She bought a [2] teapot for $9, too. It is tea."
     desk = Desk(tokenizer, soft_tokens, [first, " She bought a [2] teapot, too."])
     stream = desk.tell()
     assert spelled(stream) == stream.result.text == "The [1] kettle boils. She bought a [2] teapot, too."
@@ -179,7 +179,7 @@ def test_a_sentence_with_a_wrong_price_is_drawn_again(
 def test_a_rejected_sentence_leaves_nothing_of_itself(
     tokenizer: NarratorTokenizer, soft_tokens: SoftTokens, start: str
 ) -> None:
-    desk = Desk(tokenizer, soft_tokens, [f"{start} the [1] rake.", "Only tea."])
+    desk = Desk(tokenizer, soft_tokens, [f"{start} the [1] kettle for $9.", "Only tea."])
     assert spelled(desk.tell()) == "Only tea."
 
 
@@ -187,14 +187,14 @@ def test_a_rejected_sentence_leaves_nothing_of_itself(
 def test_every_ending_closes_a_sentence(
     tokenizer: NarratorTokenizer, soft_tokens: SoftTokens, end: str
 ) -> None:
-    desk = Desk(tokenizer, soft_tokens, [f"It is tea{end} The [1] rake.", " Good."])
+    desk = Desk(tokenizer, soft_tokens, [f"It is tea{end} The [1] kettle for $9.", " Good."])
     assert spelled(desk.tell()) == f"It is tea{end} Good."
 
 
 def test_after_too_many_tries_it_ends_without_the_sentence(
     tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
 ) -> None:
-    wrong = " A [2] kettle."
+    wrong = " A [2] teapot for $9."
     replies = ["The [1] kettle boils." + wrong, *[wrong] * (TRIES - 1), " Too late."]
     desk = Desk(tokenizer, soft_tokens, replies)
     stream = desk.tell()
@@ -206,7 +206,7 @@ def test_after_too_many_tries_it_ends_without_the_sentence(
 def test_tries_are_counted_for_each_sentence_anew(
     tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
 ) -> None:
-    wrong = " A [2] kettle."
+    wrong = " A [2] teapot for $9."
     replies = [*[wrong] * (TRIES - 1), "Tea." + wrong, *[wrong] * (TRIES - 2), " A [2] teapot."]
     stream = Desk(tokenizer, soft_tokens, replies).tell()
     assert spelled(stream) == "Tea. A [2] teapot."
@@ -216,7 +216,7 @@ def test_tries_are_counted_for_each_sentence_anew(
 def test_rather_a_plain_statement_than_a_wrong_one(
     tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
 ) -> None:
-    stream = Desk(tokenizer, soft_tokens, [f"A [2] kettle, try {n}." for n in range(FIRST_TRIES)]).tell()
+    stream = Desk(tokenizer, soft_tokens, [f"A [2] teapot for ${n}." for n in range(FIRST_TRIES)]).tell()
     assert (
         spelled(stream)
         == stream.result.text
@@ -254,27 +254,30 @@ def test_a_profile_names_the_department_bought_from_most() -> None:
 
 def test_faults_are_counted_by_kind(tokenizer: NarratorTokenizer, soft_tokens: SoftTokens) -> None:
     replies = [
-        "The tea is made. The [2] rake cost $9.",
-        " The [2] kettle.",
+        "The tea is made. She loved the [2] teapot at $9.",
+        " She loved the [2] teapot.",
         " The tea is made.",
         " Tea.",
     ]
     result = heard(Desk(tokenizer, soft_tokens, replies).tell()).result
     assert result.text == "The tea is made. Tea."
-    assert result.rejected == {"noun": 2, "price": 1, "loop": 1}
+    assert result.rejected == {"stars": 2, "price": 1, "loop": 1}
     assert result.sentences_rejected == result.sentences_wrong == 3 and result.sentences_drawn == 5
-    assert result.claims_checked == {"loop": (0, 1), "noun": (0, 2), "pointer": (2, 0), "price": (0, 1)}
+    assert result.claims_checked == {
+        "loop": (0, 1), "noun": (2, 0), "pointer": (2, 0), "price": (0, 1), "stars": (0, 2)
+    }  # fmt: skip
     assert result.gate_ms > 0
 
 
 def test_claims_are_counted_where_the_gate_is_open(
     tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
 ) -> None:
-    desk = Desk(tokenizer, soft_tokens, ["The [1] kettle boils. The [2] rake."], gated=False)
+    desk = Desk(tokenizer, soft_tokens, ["The [1] kettle boils. The [2] teapot cost $9."], gated=False)
     result = heard(desk.tell()).result
-    assert result.text == "The [1] kettle boils. The [2] rake."
+    assert result.text == "The [1] kettle boils. The [2] teapot cost $9."
     assert (result.sentences_drawn, result.sentences_wrong, result.sentences_rejected) == (2, 1, 0)
-    assert result.claims_checked == {"noun": (1, 1), "pointer": (2, 0)} and result.rejected == {}
+    assert result.claims_checked == {"noun": (2, 0), "pointer": (2, 0), "price": (0, 1)}
+    assert result.rejected == {}
 
 
 def test_stars_say_what_was_loved(tokenizer: NarratorTokenizer, soft_tokens: SoftTokens) -> None:
@@ -299,7 +302,7 @@ def test_what_is_quoted_is_shown_as_listed(tokenizer: NarratorTokenizer, soft_to
 
 
 def test_every_other_try_is_drawn_more_calmly(tokenizer: NarratorTokenizer, soft_tokens: SoftTokens) -> None:
-    desk = Desk(tokenizer, soft_tokens, [" A [2] kettle."] * 3)
+    desk = Desk(tokenizer, soft_tokens, [" A [2] teapot for $9."] * 3)
     asked: list[Sampling] = []
     generate = desk.model.generate
 
@@ -317,7 +320,7 @@ def test_every_other_try_is_drawn_more_calmly(tokenizer: NarratorTokenizer, soft
 def test_without_the_gate_every_sentence_passes(
     tokenizer: NarratorTokenizer, soft_tokens: SoftTokens
 ) -> None:
-    text = "The [1] rake. A [2] kettle."
+    text = "The [1] kettle for $9. A [2] teapot."
     stream = Desk(tokenizer, soft_tokens, [text], gated=False).tell()
     assert spelled(stream) == text
     assert stream.result.sentences_rejected == 0

@@ -84,7 +84,7 @@ def test_a_token_that_stops_is_never_barred_itself() -> None:
 
 
 def test_what_comes_once_a_text_does_not_come_back_in_a_later_sentence() -> None:
-    constraints = replace(TOY, single=frozenset({SLOT}))
+    constraints = replace(TOY, bars={SLOT: frozenset({SLOT})})
     steering = Steering(constraints)
     for token in (SLOT, STOP, ONE, STOP):
         steering.take(token)
@@ -126,6 +126,16 @@ def test_behind_a_mark_of_phrases_one_of_them_is_spelt_out(
     for token in drawn:
         steering.take(token)
     assert steering.only == only
+
+
+def test_no_letters_join_the_last_word_of_a_phrase() -> None:
+    phrases = frozenset({(7, 8)})
+    steering = Steering(Constraints(phrases={LOVED: phrases}, joins=frozenset({10, 11})))
+    barred = []
+    for token in (LOVED, 7, 8, 9):
+        steering.take(token)
+        barred.append(steering.barred)
+    assert barred == [set(), set(), {10, 11}, set()]
 
 
 def test_a_mark_with_nothing_to_follow_is_told() -> None:
@@ -288,7 +298,7 @@ def test_random_text_keeps_to_what_is_known(
 def test_a_purchase_and_a_count_come_once_a_sentence(tokenizer: NarratorTokenizer) -> None:
     bought = [product(kind, "red", "steel", "Kitchen", 5.0) for kind in KINDS[:3]]
     evidence = Evidence(bought, stars=(5.0, 2.0, 5.0))
-    constraints = tokenizer.constraints(evidence)
+    constraints = replace(tokenizer.constraints(evidence), phrases={})
     wish = tokenizer.encode(
         "[loved] [1], [loved] [1], [loved] [1], [count] or [count]. [2] [loved] [1] [count]"
     )
@@ -299,6 +309,50 @@ def test_a_purchase_and_a_count_come_once_a_sentence(tokenizer: NarratorTokenize
     assert text.startswith("[loved] [1], [loved] [3],")  # of the third time neither is left
     assert first.count("[loved]") == 2 and first.count("[1]") == 1 and first.count("[count]") == 1
     assert text.endswith("[2] [loved] [1] [count]")
+
+
+def spelt(tokenizer: NarratorTokenizer, evidence: Evidence, before: str) -> set[str]:
+    """All ways to go on with what must follow ``before``."""
+    drawn: set[str] = set()
+    constraints, asked = tokenizer.constraints(evidence), tokenizer.encode(before)
+    ways = [asked]
+    while ways:
+        way = ways.pop()
+        steering = Steering(constraints)
+        for token in way:
+            steering.take(token)
+        if steering.only is None:
+            drawn.add(tokenizer.decode(way))
+        longer = {phrase[0] for phrase in steering._phrases}
+        ways += [[*way, token] for token in steering.only or longer]
+    return drawn
+
+
+def test_a_purchase_is_called_what_its_listing_calls_it(tokenizer: NarratorTokenizer) -> None:
+    mug, pens = Item("m", "A mug", kind="mug"), Item("p", "Acme Pens, blue", noun="gel pens")
+    evidence = Evidence([mug, pens, Item("x", "")], words=StoreWords.of([mug]))
+    assert spelt(tokenizer, evidence, "the [1]") == {"the [1] mug", "the [1] mugs"}
+    assert spelt(tokenizer, evidence, "the [2]") == {"the [2] gel pens"}
+    assert spelt(tokenizer, evidence, "the [3]") == {"the [3]"}  # of which nothing is known
+    assert spelt(tokenizer, evidence.unlisted(), "the [1]") == {"the [1]"}
+
+
+def test_no_word_is_made_of_a_purchases_noun(tokenizer: NarratorTokenizer) -> None:
+    evidence = Evidence([Item("m", "A mug", kind="mug")])
+    steering = Steering(tokenizer.constraints(evidence))
+    for token in tokenizer.encode("the [1] mug"):
+        steering.take(token)
+    assert set(tokenizer.encode("sabe")) <= steering.barred
+    assert not {*tokenizer.encode(". "), *tokenizer.encode(" and"), tokenizer.eos_id} & steering.barred
+
+
+def test_a_profile_says_a_word_once(tokenizer: NarratorTokenizer) -> None:
+    again, first = tokenizer.encode(" The Board The")[-1], tokenizer.encode("The")[-1]
+    profile, brief = (
+        tokenizer.constraints(Evidence([], task)).bars for task in ("user_profile", "user_summary_brief")
+    )
+    assert {first, again} <= profile[first] == profile[again]
+    assert first not in brief
 
 
 def test_what_a_target_is_needed_for_can_only_be_what_its_kind_answers(tokenizer: NarratorTokenizer) -> None:

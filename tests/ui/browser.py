@@ -145,11 +145,21 @@ def ask(page: Page, text: str) -> None:
 
 
 def wait_answers(page: Page, n: int) -> None:
-    """Wait until ``n`` answers are whole."""
-    page.wait_for_function(
-        f"document.querySelectorAll('.rc-answer').length === {n} && !document.querySelector('.rc-live')"
-        " && document.querySelector('#rc-message .submit-button')"
-    )
+    """Wait until ``n`` answers are whole; where they never are, say what the page shows instead."""
+    from playwright.sync_api import TimeoutError as TookTooLong
+
+    try:
+        page.wait_for_function(
+            f"document.querySelectorAll('.rc-answer').length === {n} && !document.querySelector('.rc-live')"
+            " && document.querySelector('#rc-message .submit-button')"
+        )
+    except TookTooLong as exc:
+        shown = page.evaluate(
+            "[...document.querySelectorAll('.rc-answer, .rc-live, #rc-message button, .toast-body')]"
+            ".map(each => `${each.className}: ${each.innerText}`)"
+        )
+        exc.add_note("\n".join(shown))
+        raise
 
 
 def fits_width(page: Page) -> bool:

@@ -39,7 +39,7 @@ check: setup-dev  ## ruff and mypy --strict
 	@$(PY) -m mypy
 
 bench: setup-dev  ## measure what is promised: start-up, first words, engines, many shoppers at once
-	@set -e; for name in start_up first_words against_transformers soft_or_text many_shoppers many_pages growth recommending encoding fitting tables; do echo "== $$name"; $(PY) -m benchmarks.$$name; done
+	@set -e; for name in start_up first_words against_transformers soft_or_text many_shoppers second_turn many_pages growth recommending encoding fitting tables; do echo "== $$name"; $(PY) -m benchmarks.$$name; done
 
 soak: setup  ## sixteen clients at random for ten minutes at one narrator
 	@$(PY) -m benchmarks.soak

@@ -1,22 +1,20 @@
-"""Many people at one narrator: together against one after the other, and what is remembered of them.
+"""Many people at one narrator: together against one after the other, and taken up again in turn.
 
 python -m benchmarks.many_shoppers [--size 60M] [--rounds 4]
 
 Promised at 60M, f16, one thread: eight at once 1.5 times the tokens a second, p95 of the first token under a
-quarter of that in line; a second turn four times sooner; whoever is taken up again waits 5 ms for it; and
-memory does not grow once parking is full. Crowds come in several rounds, each to a model opened anew: told
-are the medians of the rounds and the 10th and 90th percentile. A run on a GPU has a record of its own.
+quarter of that in line; whoever is taken up again waits 5 ms for it; and memory does not grow once parking is
+full. Crowds come in several rounds, each to a model opened anew: told are the medians of the rounds and the
+10th and 90th percentile. A run on a GPU has a record of its own.
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
 import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,24 +23,15 @@ import numpy as np
 
 from benchmarks.measuring import device_name, record_path, resident_mb, told
 from benchmarks.models import SIZES, random_gguf
-from crs.bundle import Bundle
-from crs.content import Encoder
 from crs.evaluation.record import write_record
 from crs.narrator.engine import LlamaCppModel
-from crs.narrator.evidence import Evidence, StoreWords
-from crs.narrator.gguf_export import cached_gguf
 from crs.narrator.language_model import Caller, Segment
-from crs.narrator.narrate import Narrator
-from crs.narrator.narrator_folder import open_tokenizer
 from crs.narrator.sampling import Constraints, Sampling
-from crs.rows import FusedRows
-from knowledge.types import MAX_HISTORY, Task
 
 OUT = Path("benchmarks/results/many_shoppers.json")
 N_SOFT, N_QUESTION, N_TOKENS = 50, 40, 64
-N_QUESTIONS = (10, 40)  # of a second turn: a few words, or a target with its listing
 AT_ONCE = (1, 2, 4, 8, 16)
-N_IN_TURN, N_TURNS = 200, 20
+N_IN_TURN = 200
 N_ROUNDS = 4  # of each crowd
 N_ROUNDS_IN_TURN = 3  # of all people in turn, with more of them than parking has room for
 ROOMY_BYTES, TIGHT_BYTES = 4 * 2**30, 64 * 2**20  # of parking
@@ -68,7 +57,6 @@ def main() -> None:
         device = _device(path)
         figures = {
             "together": _together(path, asked.rounds),
-            "second turn": _second_turn(path),
             "in turn": {"eight rooms": _in_turn(path)},
             "in turn, parking full": _parking_full(path),
         }
@@ -150,63 +138,6 @@ def _crowd(path: Path, n: int, *, n_seqs: int) -> dict[str, float]:
         "gap_median_ms": statistics.median(gaps),
         "gap_p95_ms": gaps[int(0.95 * len(gaps))],
         "memory_mb": memory,
-    }
-
-
-def _second_turn(path: Path) -> dict[str, dict[str, Any]]:
-    """First token of a second question, with what was read of the person before and without it."""
-    found = {}
-    model = LlamaCppModel(path, n_seqs=1, n_threads=1, parking_bytes=0)
-    for n_question in N_QUESTIONS:
-        found[f"{N_SOFT} soft tokens, question of {n_question}"] = _remembered_or_anew(
-            model, functools.partial(_prompt, model, n_question=n_question)
-        )
-    model.close()
-    found |= _own_second_turn()
-    return found
-
-
-def _own_second_turn() -> dict[str, dict[str, Any]]:
-    """The same with the prompts that the embedded narrator is given, of shoppers with long histories."""
-    bundle, encoder = Bundle.open(None), Encoder()
-    rows, items = FusedRows(bundle, encoder), bundle.store.items
-    people = sorted(bundle.store.user_ids, key=lambda each: -len(bundle.store.history(each)))[: 2 * N_TURNS]
-    words = StoreWords.of(items.values())
-    with tempfile.TemporaryDirectory() as cache:
-        model = LlamaCppModel(cached_gguf(bundle.narrator_dir, Path(cache)), n_seqs=1, parking_bytes=0)
-        tokenizer = open_tokenizer(bundle.narrator_dir)
-        soft_tokens = bundle.soft_tokens
-        narrator = Narrator(model, tokenizer, soft_tokens, words=words)
-
-        def prompt(person: int, task: Task) -> list[Segment]:
-            history = bundle.store.history(people[person])[-MAX_HISTORY:]
-            target = list(items.values())[person] if task == "product_endorsement" else None
-            return narrator.prompt(rows.of(history, target), Evidence.of(history, items, task, target, words))
-
-        figures = {
-            "embedded narrator, another answer to the same": _remembered_or_anew(
-                model, lambda person, turn: prompt(person, "user_summary_brief")
-            ),
-            "embedded narrator, summary then endorsement": _remembered_or_anew(
-                model, lambda person, turn: prompt(person, "product_endorsement" if turn else "user_profile")
-            ),
-        }
-        model.close()
-    return figures
-
-
-def _remembered_or_anew(model: LlamaCppModel, prompt: Callable[[int, int], list[Segment]]) -> dict[str, Any]:
-    kept, anew = [], []
-    for person in range(N_TURNS):
-        model.logits(prompt(person, 0))
-        kept.append(_ms(model, prompt(person, 1)))
-        model.logits(prompt(person + N_TURNS, 0))  # someone else takes the only room
-        anew.append(_ms(model, prompt(person, 2)))
-    return {
-        **told("remembered_median_ms", kept),
-        **told("anew_median_ms", anew),
-        "ratio": statistics.median(anew) / statistics.median(kept),
-        "memory_mb": resident_mb(),
     }
 
 

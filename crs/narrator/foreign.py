@@ -26,16 +26,17 @@ FOREIGN, TOKENIZER = "foreign.json", "tokenizer"
 _MAX_LISTING_TOKENS = 120
 PARTS = (FOREIGN, f"{TOKENIZER}/tokenizer_config.json", ADAPTER)
 
-_WRITES = "You write for a shop about one of its shoppers."
+# What holds for every task stands before the purchases: with them it is read once, whatever is asked then.
+_WRITES = (
+    "You write for a shop about one of its shoppers. Never write the name of a product. Write its place "
+    f'among the purchases, as in "the [1] kettle", or {TARGET_POINTER} for the product in question, and '
+    "after it what kind of product it is."
+)
 _SOFT_PREFACE = (
     f"{_WRITES} These are the shopper's purchases, one vector each, the "
     "oldest first, and last the product in question, if there is one:\n"
 )
 _TEXT_PREFACE = f"{_WRITES} These are the shopper's purchases, each behind its place, the oldest first:\n"
-_RULE = (
-    'Never write the name of a product. Write its place among the purchases, as in "the [1] kettle", or '
-    f"{TARGET_POINTER} for the product in question, and after it what kind of product it is."
-)
 _ASKED: dict[str, str] = {
     "purchase_reason": f"Say in one sentence why the shopper bought {TARGET_POINTER}.",
     "purchase_reason_explanation": f"Explain in a few sentences why the shopper bought {TARGET_POINTER}.",
@@ -51,9 +52,8 @@ _ASKED: dict[str, str] = {
 def spelt_out(task: Task, purchases: Sequence[str], listing: Mapping[str, str]) -> str:
     """The whole prompt as plain text: a line for each purchase, the task, and what the target is (slot ->
     text)."""
-    asked = f"\n{_ASKED[task]} {_RULE}"
     told = f" {TARGET_POINTER} is: {POINTER.sub('', '; '.join(listing.values()))}" if listing else ""
-    return f"{_TEXT_PREFACE}{''.join(purchases)}{asked}{told}"
+    return f"{_TEXT_PREFACE}{''.join(purchases)}\n{_ASKED[task]}{told}"
 
 
 @dataclass(frozen=True)
@@ -128,8 +128,8 @@ class ForeignTokenizer:
         self.pointer_ends = frozenset(ids[-1] for ids in spelt)
 
     def ask(self, task: Task, listing: Mapping[str, str], note: str = "") -> list[int]:
-        """The task and the rule for pointers as text, what else is known, and the target's listing."""
-        asked = f"\n{_ASKED[task]} {_RULE}"
+        """The task as text, what else is known, and the target's listing."""
+        asked = f"\n{_ASKED[task]}"
         if note and not self._reads_text:  # it is in our markup, which only training teaches
             asked += f" What is known of the shopper: {note}."
         closing = self.vocabulary.closing
@@ -144,7 +144,7 @@ class ForeignTokenizer:
 
     def exercise(self, kind: str, position: int) -> list[int]:
         """An exercise as text."""
-        asked = self.encode(f"\n{_ASKED[kind]} {pointer(position)}. {_RULE}")
+        asked = self.encode(f"\n{_ASKED[kind]} {pointer(position)}.")
         return [*asked, *self.vocabulary.closing]
 
     def constraints(self, evidence: Evidence) -> Constraints:

@@ -37,7 +37,7 @@ TEXTS = (
     WORDS,
     "Buys the [1] things of one room. They bought the [12] kettle and the [target] tent. ",
     # So that prompts are short.
-    *(foreign._SOFT_PREFACE, foreign._TEXT_PREFACE, foreign._RULE, *foreign._ASKED.values()),
+    *(foreign._SOFT_PREFACE, foreign._TEXT_PREFACE, *foreign._ASKED.values()),
 )
 
 

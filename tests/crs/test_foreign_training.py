@@ -101,7 +101,7 @@ def tokens_of(work: Path) -> dict[str, int]:
 
 def test_the_loss_falls(trained: Path) -> None:
     losses = logged(trained, "loss")
-    assert len(losses) >= 2 and losses[-1] < 0.9 * losses[0]
+    assert len(losses) >= 2 and losses[-1] < 0.95 * losses[0]
     after_prefit = logged(trained, "words")[0]
     assert after_prefit < 0.6 * np.log(len(tokens_of(trained)))  # of a guess among all tokens
     assert {"loss", "swap_gap", "noun"} <= logged(trained, "held_out")[-1].keys()

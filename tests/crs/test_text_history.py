@@ -136,7 +136,7 @@ def test_another_task_finds_the_purchases_read(small_bundle: Bundle, tokenizer: 
 
 def test_so_it_does_where_not_all_of_them_fit(small_bundle: Bundle, tokenizer: ForeignTokenizer) -> None:
     both = ("user_profile", None), ("user_summary_long", None)
-    profile, summary = prompts(small_bundle, tokenizer, *both, context_length=780)
+    profile, summary = prompts(small_bundle, tokenizer, *both, context_length=900)
     np.testing.assert_array_equal(profile[1], summary[1])
     lines = tokenizer.decode(profile[1]).splitlines()
     assert 0 < len(lines) < 6 and lines[-1].startswith("[6] ")

@@ -27,6 +27,7 @@ from crs.narrator.rules import (
     a_after_b,
     a_cheaper_than_b,
     among_departments,
+    belongs_with,
     costs_least,
     costs_most,
     is_first,
@@ -39,6 +40,7 @@ from crs.narrator.rules import (
     n_purchases,
     not_owned_yet,
     other_maker,
+    same_kind,
     same_maker,
     stars_as_said,
     stars_from,
@@ -67,7 +69,7 @@ from crs.narrator.tally import (
 
 ClaimKind = Literal[
     "pointer", "noun", "price", "number", "brand", "color", "material", "size", "feature", "use", "circle",
-    "count", "stars", "order", "cost", "department", "hindsight", "loop", "ending",
+    "count", "stars", "order", "cost", "department", "pairing", "hindsight", "loop", "ending",
 ]  # fmt: skip
 CLAIM_KINDS: tuple[ClaimKind, ...] = get_args(ClaimKind)
 
@@ -207,6 +209,20 @@ TABLE: tuple[Row, ...] = (
         r"<a> had done the same job at a lower price", r"<a>, yet <b> costs? more",
         r"<b> costs? more than <a>",
         r"<a> costs? less than <b>", r"<a> (is|was|are|were) cheaper than <b>",
+    )),
+    Row("pairing", same_kind, (
+        r"(replace|replacing|replacement for|in place of|make up for|move on from|move up from) <a>",
+        r"(put right what|restock after|restocking after|take over from|keep the supply going after) <a>",
+        r"(follow up|fresh supply after|follow-up to|better choice than|step up from|class above) <a>",
+        r"(one better than|something better than|something finer than|trade|outgrown) <a>",
+        r"<a> <aux>(done|served|come to the end of|neared the end of) (its|their) (duty|time|life)",
+        r"<a> would not last", r"more of what <a> <aux>given",
+        r"<a> <aux>(begun to feel|become) too basic", r"with <a> all but finished",
+    )),
+    Row("pairing", belongs_with, (
+        r"(more out of|round out|companion to|companion for|partner for|missing half of|to complete) <a>",
+        r"(go|use|used|goes) (with|alongside) <a>", r"<a> (called for|was missing|were missing) a companion",
+        r"give <a> (a companion|some company)",
     )),
     Row("brand", same_maker, (
         r"(from|of|trust|trusted|trusting) the maker of <a>", r"stick with the maker of <a>",

@@ -173,6 +173,19 @@ class Evidence:
         noun = noun_of(item)
         return (noun,) if is_plural(noun) else (noun, f"{noun}s")
 
+    def has_to_do_with_target(self, position: int) -> bool:
+        """Whether a purchase can be why the target was bought: of its kind, maker or look, or used with it.
+
+        Of products whose kinds the store's words do not tell any may be.
+        """
+        item, target, kinds = self.item_at(position), self.target, self.words.kinds
+        if item is None or target is None or item.kind not in kinds or target.kind not in kinds:
+            return True
+        one, other = kinds[item.kind], kinds[target.kind]
+        is_used_with = one.kind in other.goes_with or other.kind in one.goes_with
+        looks = set(item.attributes.values()) & set(target.attributes.values())
+        return one == other or is_used_with or item.brand == target.brand or bool(looks)
+
     def stars_at(self, position: int) -> float | None:
         """The stars of the ``position``-th purchase; the target has none yet."""
         return self.stars[position - 1] if 1 <= position <= len(self.stars) else None

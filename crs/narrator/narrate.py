@@ -122,7 +122,7 @@ class Narrator:
         self._tokenizer = tokenizer
         self._history = history
         self._sampling = replace(
-            sampling or Sampling(temperature=0.7, top_p=0.92, repeat_penalty=1.05),
+            sampling or Sampling(temperature=0.65, top_p=0.92, repeat_penalty=1.05),
             penalty_exempt=tokenizer.repeatable,
         )
 

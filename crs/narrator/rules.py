@@ -16,6 +16,7 @@ from knowledge.demo.grammar import number_word
 from knowledge.types import MAX_HISTORY, Item
 
 WORD_SLOTS = ("n", "look", "dept", "dept2")  # slots of words; the others hold products
+_GOES_WITH_BY_LOOK = re.compile(r"\bmore [a-z -]+ to go with ")
 _NUMBERS = {number_word(n): n for n in range(100)}
 
 
@@ -194,6 +195,33 @@ def other_maker(said: Said) -> bool | None:
     """They are of different brands."""
     same = same_maker(said)
     return None if same is None else not same
+
+
+# --- what one product is to another
+
+
+def same_kind(said: Said) -> bool | None:
+    """<a> is of the target's kind, for whatever takes its place."""
+    kinds = _kinds_of_a_and_target(said)
+    return None if kinds is None else kinds[0] == kinds[1]
+
+
+def belongs_with(said: Said) -> bool | None:
+    """<a> and the target are used together, as far as the store's words tell."""
+    kinds, known = _kinds_of_a_and_target(said), said.evidence.words.kinds
+    if kinds is None or not all(kind in known for kind in kinds):
+        return None
+    if _GOES_WITH_BY_LOOK.search(said.sentence.skeleton.lower()):
+        return None
+    a, target = (known[kind] for kind in kinds)
+    return target.kind in a.goes_with or a.kind in target.goes_with
+
+
+def _kinds_of_a_and_target(said: Said) -> tuple[str, str] | None:
+    target, items = said.evidence.target, [mention.item for mention in said.all("a")]
+    if target is None or not target.kind or len(items) != 1 or items[0] is None or not items[0].kind:
+        return None
+    return items[0].kind, target.kind
 
 
 def look_of(*slots: str) -> Rule:

@@ -137,32 +137,36 @@ class NarratorTokenizer:
         return [self._id(kind), self.pointer_id(position), self.say_id]
 
     def constraints(self, evidence: Evidence) -> Constraints:
-        """No control tokens, nothing that stands for nothing; behind a mark only what it is true of, behind a
-        purchase's pointer only what it is called.
+        """No control tokens, nothing that stands for nothing or is no reason; behind a mark only what it is
+        true of, behind a purchase's pointer only what it is called.
 
         A purchase, a feature or a slot of the tally comes once a sentence; what the target is good for, or a
         word of a profile, once a text; a purchase again only after all others.
         """
         markup, n_history = Markup(evidence), len(evidence.items)
-        nowhere = {
-            token_id
-            for token_id, position in self._pointer_of.items()
-            if position > n_history or (position == 0 and evidence.target is None)
+        somewhere = [
+            position
+            for position in range(1, n_history + 1)
+            if evidence.task != "purchase_reason" or evidence.has_to_do_with_target(position)
+        ]
+        pointers = frozenset(map(self.pointer_id, somewhere))
+        nowhere = self.pointer_ids - pointers - ({self.target_id} if evidence.target else set())
+        after = {
+            self._markup_ids[mark]: frozenset(map(self.pointer_id, positions)) - nowhere
+            for mark, positions in markup.tally.marks.items()
         }
         empty = {token_id for text, token_id in self._markup_ids.items() if text not in markup.sayable}
+        empty |= {mark for mark, following in after.items() if not following}
         return Constraints(
             banned=(self.control_ids | nowhere | empty) - {self.eos_id},
-            after={
-                self._markup_ids[mark]: frozenset(map(self.pointer_id, positions))
-                for mark, positions in markup.tally.marks.items()
-            },
+            after={mark: following for mark, following in after.items() if following},
             phrases={
                 self._markup_ids[mark]: frozenset(map(self._going_on, phrases))
                 for mark, phrases in markup.tally.phrases.items()
             }
             | {
                 self.pointer_id(position): frozenset(map(self._going_on, names))
-                for position in range(1, n_history + 1)  # the target's noun is a slot
+                for position in somewhere  # the target's noun is a slot
                 if (names := evidence.names_at(position))
             },
             joins=self._joins,
@@ -170,7 +174,7 @@ class NarratorTokenizer:
             stops=self._stops,
             bars={(i := self._markup_ids[slot]): frozenset({i}) for slot in (*PURPOSES, *GAINS)}
             | (self._same_words if evidence.task == "user_profile" else {}),
-            in_turn=frozenset(map(self.pointer_id, range(1, n_history + 1))),
+            in_turn=pointers,
         )
 
     @functools.cache  # noqa: B019 - a store's phrases are some thousand at most, the tokenizer lives with it

@@ -90,6 +90,7 @@ def faults(sentence: str, evidence: Evidence, store: Store) -> list[str]:
     found += _faults_of_listing(sentence, evidence, store)
     found += _faults_of_departments(sentence, evidence)
     found += _faults_of_uses(sentence, evidence)
+    found += _faults_of_pairs(sentence, evidence)
     if evidence.task.startswith("purchase_reason"):
         found += [cue for cue in _HINDSIGHT if cue in sentence]
     return found
@@ -298,6 +299,24 @@ def _faults_of_uses(sentence: str, evidence: Evidence) -> list[str]:
     told = {phrase for phrase in _uses() if phrase in text}
     longest = {one for one in told if not any(one != other and one in other for other in told)}
     return [f"{use} with {kinds}" for use in longest if kinds.isdisjoint(_uses()[use])]
+
+
+_IN_PLACE_OF = ("replace", "restock after", "move up from", "move on from", "replacement for", "step up from")
+_BESIDE = ("more out of", "round out", "use alongside", "companion for", "companion to", "partner for")
+
+
+def _faults_of_pairs(sentence: str, evidence: Evidence) -> list[str]:
+    """What the target takes the place of is of its kind; what it is for use beside goes with it."""
+    target, kinds, found = evidence.target, load_words().kinds, []
+    for cue in (*_IN_PLACE_OF, *_BESIDE):
+        for name in re.findall(rf"\b{cue} (?:[a-z'-]+ ){{0,6}}\[(\d+)\]", sentence):
+            item = _item(name, evidence)
+            if item is None or target is None or item.kind not in kinds or target.kind not in kinds:
+                continue
+            beside = item.kind in kinds[target.kind].goes_with or target.kind in kinds[item.kind].goes_with
+            if not (beside if cue in _BESIDE else item.kind == target.kind):
+                found.append(f"{cue} [{name}]")
+    return found
 
 
 @functools.cache

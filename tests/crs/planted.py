@@ -28,6 +28,11 @@ _PAIR = re.compile(
     r"took over from|took the place of|followed|replaced|joined|gave way to|so .* took over|to match"
 )
 _FIRST_OR_LAST = re.compile(r"began with|came last|most recently|latest order")
+_PAIRED = re.compile(
+    r"(?:replace|restock after|move up from|replacement for|a step up from|more out of|companion for|"
+    r"partner for|round out|use alongside)(?: the| their| your)? (?:[a-z-]+ )*$|"
+    r"(?:replace|restock after|move up from|more out of|round out|use alongside) "
+)
 _COSTLIEST = re.compile(r"outlay|cost the most|costliest")
 NUMBERS = [number_word(n) for n in range(100)]
 
@@ -201,6 +206,20 @@ def _use(text: str, evidence: Evidence, store: Store, rng: random.Random) -> str
     return text.replace(said, rng.choice(others), 1)
 
 
+def _pairing(text: str, evidence: Evidence, store: Store, rng: random.Random) -> str | None:
+    """What the target replaces or goes with gives way to a purchase that has nothing to do with it."""
+    kinds, target = load_words().kinds, evidence.target
+    if target is None or target.kind not in kinds or not _PAIRED.search(text):
+        return None
+    near = {target.kind, *kinds[target.kind].goes_with}
+    near |= {name for name, kind in kinds.items() if target.kind in kind.goes_with}
+    others = [k for k, item in enumerate(evidence.items, 1) if item.kind in kinds and item.kind not in near]
+    for said, _, item in _mentions(text, evidence):
+        if item.kind in near and others and _PAIRED.search(text[: text.index(said)][-40:]):
+            return text.replace(said, _named(rng.choice(others), evidence), 1)
+    return None
+
+
 def _hindsight(text: str, evidence: Evidence, store: Store, rng: random.Random) -> str | None:
     if evidence.task not in ("purchase_reason", "purchase_reason_explanation") or not evidence.target:
         return None
@@ -234,5 +253,6 @@ _CHANGES: dict[str, Callable[[str, Evidence, Store, random.Random], str | None]]
     "feature": _feature,
     "use": _use,
     "circle": _circle,
+    "pairing": _pairing,
     "hindsight": _hindsight,
 }

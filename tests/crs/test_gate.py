@@ -47,6 +47,9 @@ SHOPPER = Evidence(BOUGHT, "user_summary_long", None, STARS, WORDS)
 OFFER = Evidence(BOUGHT, "product_endorsement", TEAPOT, STARS, WORDS)
 REASON = Evidence(BOUGHT, "purchase_reason_explanation", TEAPOT, STARS, WORDS)
 
+ANOTHER = Evidence(BOUGHT, "purchase_reason", listing("kettle", "Kestrow", 60.0, "red", "steel", "Kitchen"),
+                   STARS, WORDS)  # fmt: skip
+
 
 def wrong(text: str, evidence: Evidence) -> list[str]:
     """Kinds of the wrong claims of ``text``."""
@@ -102,6 +105,9 @@ TRUE: list[tuple[str, Evidence, str]] = [
     ("cost", SHOPPER, "The [4] tent was the biggest outlay, and the [3] mug was the cheapest."),
     ("cost", REASON, "The [1] kettle had done the same job at a lower price."),
     ("department", SHOPPER, "The shopper turns to kitchenware most often, then to gardening gear."),
+    ("pairing", REASON, "They bought the [target] teapot to get more out of the [1] kettle."),
+    ("pairing", ANOTHER, "The [1] kettle had done its duty, and they wanted to move up from the [1] kettle."),
+    ("pairing", REASON, "They wanted more navy to go with the [3] mug."),  # that is said of their look
     ("hindsight", REASON, "They loved the [1] kettle and bought the [target] teapot to go with it."),
     ("hindsight", OFFER, "Once you have tried it, you will love it."),
 ]
@@ -153,6 +159,9 @@ FALSE: list[tuple[str, Evidence, str]] = [
     ("order", SHOPPER, "The [1] kettle took over from the [3] mug."),
     ("order", SHOPPER, "The [3] mug gave way to the [1] kettle."),
     ("order", REASON, "The [1] kettle replaced the [target] teapot."),
+    ("pairing", REASON, "They bought the [target] teapot to replace the [2] rake."),
+    ("pairing", REASON, "The [4] tent had become too basic."),
+    ("pairing", REASON, "They bought the [target] teapot to use alongside the [5] pruning shears."),
     ("cost", SHOPPER, "The [1] kettle was the biggest outlay."),
     ("cost", SHOPPER, "The [4] tent was the cheapest."),
     ("department", SHOPPER, "The shopper turns to outdoor gear most often."),

@@ -179,9 +179,11 @@ class Evidence:
         Of products whose kinds the store's words do not tell any may be.
         """
         item, target, kinds = self.item_at(position), self.target, self.words.kinds
-        if item is None or target is None or item.kind not in kinds or target.kind not in kinds:
+        if item is None or target is None:
             return True
-        one, other = kinds[item.kind], kinds[target.kind]
+        one, other = kinds.get(item.kind or ""), kinds.get(target.kind or "")
+        if one is None or other is None:
+            return True
         is_used_with = one.kind in other.goes_with or other.kind in one.goes_with
         looks = set(item.attributes.values()) & set(target.attributes.values())
         return one == other or is_used_with or item.brand == target.brand or bool(looks)

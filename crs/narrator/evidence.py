@@ -186,7 +186,8 @@ class Evidence:
             return True
         is_used_with = one.kind in other.goes_with or other.kind in one.goes_with
         looks = set(item.attributes.values()) & set(target.attributes.values())
-        return one == other or is_used_with or item.brand == target.brand or bool(looks)
+        is_of_one_maker = item.brand is not None and item.brand == target.brand
+        return one == other or is_used_with or is_of_one_maker or bool(looks)
 
     def stars_at(self, position: int) -> float | None:
         """The stars of the ``position``-th purchase; the target has none yet."""

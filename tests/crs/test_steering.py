@@ -337,6 +337,21 @@ def test_a_purchase_is_called_what_its_listing_calls_it(tokenizer: NarratorToken
     assert spelt(tokenizer, evidence.unlisted(), "the [1]") == {"the [1]"}
 
 
+def test_only_what_has_to_do_with_the_target_is_named_in_its_reason(tokenizer: NarratorTokenizer) -> None:
+    looks = {"teapot": "red", "umbrella": "blue", "notebook": "black", "kettle": "green"}
+    bought = [product(kind, color, f"{color} steel", "Home", 5.0) for kind, color in looks.items()]
+    teapot = bought[0]
+    evidence = Evidence(bought, "purchase_reason", teapot, (5.0,) * 4, StoreWords.of(bought))
+    named = [k for k in range(1, 5) if evidence.has_to_do_with_target(k)]
+    assert named == [1, 4]  # of its kind, and what is used with it
+    constraints = tokenizer.constraints(evidence)
+    assert {tokenizer.pointer_id(k) for k in (2, 3)} <= constraints.banned
+    assert not {tokenizer.pointer_id(k) for k in (0, 1, 4)} & constraints.banned
+    assert all(following and not following & constraints.banned for following in constraints.after.values())
+    whole = tokenizer.constraints(replace(evidence, task="purchase_reason_explanation"))
+    assert not {tokenizer.pointer_id(k) for k in range(5)} & whole.banned
+
+
 def test_no_word_is_made_of_a_purchases_noun(tokenizer: NarratorTokenizer) -> None:
     evidence = Evidence([Item("m", "A mug", kind="mug")])
     steering = Steering(tokenizer.constraints(evidence))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agents.render import short_title
-from agents.wish_phrasing import dollars
+from knowledge.money import dollars
 from knowledge.types import Interaction, Item
 
 MOST = 3  # products that fit beside each other

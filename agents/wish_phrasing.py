@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from agents.plan import Facet, Wishes
 from agents.words import plural
 from crs.recommender import color_of
+from knowledge.money import dollars
 from knowledge.types import Constraints, Item
 
 CENT = 0.01
@@ -88,10 +89,6 @@ def relaxing_chips(in_the_way: Sequence[tuple[Facet, ...]]) -> list[str]:
 def _helpful(in_the_way: Sequence[tuple[Facet, ...]]) -> Sequence[tuple[Facet, ...]]:
     """The sets without the kind, which is what was wanted; all of them where nothing less helps."""
     return [facets for facets in in_the_way if "kind" not in facets] or in_the_way
-
-
-def dollars(price: float) -> str:
-    return f"${price:,.0f}" if price == int(price) else f"${price:,.2f}"
 
 
 def title(name: str) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 
 from crs.narrator.evidence import REASONS, Evidence
 from knowledge.demo.grammar import number_word
-from knowledge.demo.narratives.mentions import dollars
+from knowledge.money import dollars
 from knowledge.nouns import noun_of
 from knowledge.types import MAX_HISTORY, TARGET_POINTER, pointer
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from knowledge.demo.grammar import starts_with_vowel
-from knowledge.demo.narratives.mentions import dollars
+from knowledge.money import dollars
 from knowledge.nouns import is_plural, noun_of
 from knowledge.types import TARGET_POINTER, Item
 

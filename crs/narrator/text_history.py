@@ -12,7 +12,7 @@ from crs.llm.material import TITLE_WORDS, one_line
 from crs.narrator.evidence import Evidence
 from crs.narrator.foreign import ForeignTokenizer
 from crs.narrator.language_model import Segment
-from knowledge.demo.narratives.mentions import dollars
+from knowledge.money import dollars
 from knowledge.nouns import noun_of
 from knowledge.types import pointer
 

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 
 from knowledge.demo.catalogue import Product
+from knowledge.money import dollars
 from knowledge.types import TARGET_POINTER, pointer
 
 
@@ -77,8 +78,3 @@ def price_third(product: Product) -> int:
     low, high = product.kind.price
     share = ((product.item.price or low) - low) / max(high - low, 0.01)
     return 0 if share < 1 / 3 else 1 if share < 2 / 3 else 2
-
-
-def dollars(price: float) -> str:
-    """As the narratives write a price: "$12" or "$12.49"."""
-    return f"${price:.0f}" if price == int(price) else f"${price:.2f}"

@@ -181,22 +181,6 @@ def a_cheaper_than_b(said: Said) -> bool | None:
     return prices[0] < prices[1] if len(prices) == 2 else None
 
 
-# --- brands and looks
-
-
-def same_maker(said: Said) -> bool | None:
-    """<a> and <b>, or the target where <b> is none, are of one brand."""
-    others = [mention.item for mention in said.all("b")] or [said.evidence.target]
-    brands = [item.brand for item in (*others, *(mention.item for mention in said.all("a"))) if item]
-    return len(set(brands)) == 1 if len(brands) > 1 and all(brands) else None
-
-
-def other_maker(said: Said) -> bool | None:
-    """They are of different brands."""
-    same = same_maker(said)
-    return None if same is None else not same
-
-
 # --- what one product is to another
 
 
@@ -222,6 +206,22 @@ def _kinds_of_a_and_target(said: Said) -> tuple[str, str] | None:
     if target is None or not target.kind or len(items) != 1 or items[0] is None or not items[0].kind:
         return None
     return items[0].kind, target.kind
+
+
+# --- brands and looks
+
+
+def same_maker(said: Said) -> bool | None:
+    """<a> and <b>, or the target where <b> is none, are of one brand."""
+    others = [mention.item for mention in said.all("b")] or [said.evidence.target]
+    brands = [item.brand for item in (*others, *(mention.item for mention in said.all("a"))) if item]
+    return len(set(brands)) == 1 if len(brands) > 1 and all(brands) else None
+
+
+def other_maker(said: Said) -> bool | None:
+    """They are of different brands."""
+    same = same_maker(said)
+    return None if same is None else not same
 
 
 def look_of(*slots: str) -> Rule:

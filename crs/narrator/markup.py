@@ -42,6 +42,7 @@ _LOOK_OF_PURCHASE = re.compile(
     rf"(?P<slot>{'|'.join(map(re.escape, _LOOKS))}) "
     rf"(?=(?:{'|'.join(map(re.escape, (*_LOOKS, *MARKS)))}| )*\[(?P<k>\d+)\])"
 )
+_ARTICLE = re.compile(r"\b([Aa])n? (?=(?:\[(?:\d+|target)\] )?([A-Za-z][\w'’-]*))")
 
 
 class Markup:
@@ -75,7 +76,8 @@ class Markup:
         """``text`` with every slot filled in and without marks; what is not known vanishes."""
         text = _LOOK_OF_PURCHASE.sub(self._look_of_purchase, text)
         text = _REASON_FIRST.sub(lambda found: found[1] + found[2].upper(), text)
-        return fill(_MARKS.sub("", text), self._told)
+        # Articles before listings are quoted, who write as they like.
+        return fill(_ARTICLE.sub(_article, _MARKS.sub("", text)), self._told)
 
     def _looks(self) -> set[str]:
         listed = {name for item in self.evidence.items for name in item.attributes}
@@ -191,6 +193,11 @@ class Markup:
                 if look := mention.item.attributes.get(name):
                     before = re.sub(rf"(?<![\w-]){re.escape(look)} (?=$|\[)", f"{slot} ", before)
         return before + (f"{mark} " if mark else "") + words[pointer.start() :]
+
+
+def _article(found: re.Match[str]) -> str:
+    """A or an, as the word behind it sounds."""
+    return f"{found[1]}{'n' if starts_with_vowel(found[2]) else ''} "
 
 
 def _said_at(start: int, sentence: Sentence, phrases: Sequence[str]) -> str:

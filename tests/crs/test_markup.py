@@ -198,9 +198,10 @@ def test_looks_of_a_purchase_are_slots_before_its_pointer(
         ("They own an [color] [1] kettle.", "They own a sage green [1] kettle."),
         ("A [material] [2] rake.", "An ash wood [2] rake."),
         ("Take a [color] [material] [loved] [4] tent.", "Take an orange ripstop nylon [4] tent."),
+        ("A umbrella, an [4] tent and an ukulele.", "An umbrella, a [4] tent and a ukulele."),
     ],
 )
-def test_the_article_suits_the_look_of_a_purchase(said: str, shown: str) -> None:
+def test_the_article_suits_what_follows(said: str, shown: str) -> None:
     assert Markup(SHOPPER).render(said) == shown
 
 
@@ -410,6 +411,8 @@ def test_markup_mends_no_false_narrative(demo_store: Store) -> None:
     for text, evidence in list(told(demo_store))[::4]:
         for kind, false in planted(text, evidence, demo_store, rng).items():
             shown = Markup(evidence).render(Markup(evidence).write(false))
+            # only an article is mended, where another look was put behind it
+            shown, false = (re.sub(r"\b([Aa])n\b", r"\1", each) for each in (shown, false))
             assert plain(shown, evidence) == plain(false, evidence), kind
             n_tried += 1
     assert n_tried > 200

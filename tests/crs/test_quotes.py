@@ -116,6 +116,8 @@ def test_demo_narratives_survive(demo_store: Store) -> None:
     assert sum("[noun]" in text for text in hidden) > 0.9 * len(hidden)
 
 
-@pytest.mark.parametrize(("price", "said"), [(12.0, "$12"), (12.5, "$12.50"), (0.99, "$0.99"), (1250.0, "$1,250")])
+@pytest.mark.parametrize(
+    ("price", "said"), [(12.0, "$12"), (12.5, "$12.50"), (0.99, "$0.99"), (1250.0, "$1,250")]
+)
 def test_prices_read_as_in_narratives(price: float, said: str) -> None:
     assert dollars(price) == said

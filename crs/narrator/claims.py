@@ -44,6 +44,7 @@ from crs.narrator.rules import (
     same_maker,
     stars_as_said,
     stars_from,
+    with_nothing,
 )
 from crs.narrator.tally import (
     CHEAPEST,
@@ -223,6 +224,10 @@ TABLE: tuple[Row, ...] = (
         r"(more out of|round out|companion to|companion for|partner for|missing half of|to complete) <a>",
         r"(go|use|used|goes) (with|alongside) <a>", r"<a> (called for|was missing|were missing) a companion",
         r"give <a> (a companion|some company)",
+    )),
+    Row("pairing", with_nothing, (
+        r"(to go with|more out of|round out|use alongside|restock after|move up from)"
+        r"(?! it\b| them\b)(?![^«.,;:]*«) ",
     )),
     Row("brand", same_maker, (
         r"(from|of|trust|trusted|trusting) the maker of <a>", r"stick with the maker of <a>",

@@ -201,6 +201,11 @@ def belongs_with(said: Said) -> bool | None:
     return target.kind in a.goes_with or a.kind in target.goes_with
 
 
+def with_nothing(said: Said) -> bool | None:
+    """Nothing is named that a target would replace or go with: the wording alone is the fault."""
+    return False if said.evidence.target is not None else None
+
+
 def _kinds_of_a_and_target(said: Said) -> tuple[str, str] | None:
     target, items = said.evidence.target, [mention.item for mention in said.all("a")]
     if target is None or not target.kind or len(items) != 1 or items[0] is None or not items[0].kind:

@@ -108,6 +108,7 @@ TRUE: list[tuple[str, Evidence, str]] = [
     ("pairing", REASON, "They bought the [target] teapot to get more out of the [1] kettle."),
     ("pairing", ANOTHER, "The [1] kettle had done its duty, and they wanted to move up from the [1] kettle."),
     ("pairing", REASON, "They wanted more navy to go with the [3] mug."),  # that is said of their look
+    ("pairing", REASON, "They liked the [1] kettle and wanted something to go with it."),
     ("hindsight", REASON, "They loved the [1] kettle and bought the [target] teapot to go with it."),
     ("hindsight", OFFER, "Once you have tried it, you will love it."),
 ]
@@ -161,6 +162,7 @@ FALSE: list[tuple[str, Evidence, str]] = [
     ("order", REASON, "The [1] kettle replaced the [target] teapot."),
     ("pairing", REASON, "They bought the [target] teapot to replace the [2] rake."),
     ("pairing", REASON, "The [4] tent had become too basic."),
+    ("pairing", REASON, "They bought the [target] teapot to go with the silver steel silver: that was it."),
     ("pairing", REASON, "They bought the [target] teapot to use alongside the [5] pruning shears."),
     ("cost", SHOPPER, "The [1] kettle was the biggest outlay."),
     ("cost", SHOPPER, "The [4] tent was the cheapest."),

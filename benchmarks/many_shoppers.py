@@ -21,15 +21,15 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measuring import device_name, record_path, resident_mb, told
-from benchmarks.models import SIZES, random_gguf
+from benchmarks.measuring import device_name, first_token_ms, record_path, resident_mb, told
+from benchmarks.models import SIZES, made_up_prompt, random_gguf
 from crs.evaluation.record import write_record
 from crs.narrator.engine import LlamaCppModel
 from crs.narrator.language_model import Caller, Segment
 from crs.narrator.sampling import Constraints, Sampling
 
 OUT = Path("benchmarks/results/many_shoppers.json")
-N_SOFT, N_QUESTION, N_TOKENS = 50, 40, 64
+N_QUESTION, N_TOKENS = 40, 64
 AT_ONCE = (1, 2, 4, 8, 16)
 N_IN_TURN = 200
 N_ROUNDS = 4  # of each crowd
@@ -75,9 +75,7 @@ def _device(path: Path) -> str:
 
 def _prompt(model: LlamaCppModel, person: int, turn: int = 0, n_question: int = N_QUESTION) -> list[Segment]:
     """Fifty soft rows of a person and a question of a turn."""
-    rows = np.random.default_rng(person).normal(scale=0.05, size=(N_SOFT, model.embedding_dim))
-    question = np.random.default_rng((person, turn)).integers(2, model.n_vocab, size=n_question)
-    return [np.array([2], dtype=np.int32), rows.astype(np.float32), question.astype(np.int32)]
+    return made_up_prompt(model.embedding_dim, n_question, person, turn)
 
 
 def _tell(model: LlamaCppModel, person: int) -> Heard:
@@ -151,11 +149,11 @@ def _in_turn(path: Path) -> dict[str, float]:
         model.logits(_prompt(model, person))
     parked = model.load.n_parked
     memory_first = resident_mb()
-    resumed = [_ms(model, _prompt(model, person, 1, n_question=1)) for person in range(N_IN_TURN)]
+    resumed = [first_token_ms(model, _prompt(model, person, 1, n_question=1)) for person in range(N_IN_TURN)]
     memory_then = resident_mb()
     resident = []
     for person in range(N_IN_TURN - 8, N_IN_TURN):  # these are still in their rooms
-        resident.append(_ms(model, _prompt(model, person, 2, n_question=1)))
+        resident.append(first_token_ms(model, _prompt(model, person, 2, n_question=1)))
     figures = {
         "people": float(N_IN_TURN),
         "parked": float(parked),
@@ -187,12 +185,6 @@ def _parking_full(path: Path) -> dict[str, dict[str, float]]:
         }
     model.close()
     return found
-
-
-def _ms(model: LlamaCppModel, prompt: list[Segment]) -> float:
-    started = time.perf_counter()
-    model.logits(prompt)
-    return (time.perf_counter() - started) * 1e3
 
 
 if __name__ == "__main__":

@@ -5,10 +5,15 @@ from __future__ import annotations
 import resource
 import statistics
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from crs.narrator.language_model import LanguageModel, Segment
 
 
 def told(name: str, values: Sequence[float]) -> dict[str, float | list[float]]:
@@ -34,6 +39,13 @@ def device_name(device: str) -> str:
 def record_path(path: Path, device: str) -> Path:
     """Where a record goes: what a GPU does takes no processor's place."""
     return path.with_stem(f"{path.stem}_gpu") if device.startswith("gpu") else path
+
+
+def first_token_ms(model: LanguageModel, prompt: Sequence[Segment]) -> float:
+    """How long until the logits after ``prompt`` are there."""
+    started = time.perf_counter()
+    model.logits(prompt)
+    return (time.perf_counter() - started) * 1e3
 
 
 def resident_mb() -> int:

@@ -13,15 +13,14 @@ import argparse
 import functools
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.measuring import device_name, record_path, resident_mb, told
-from benchmarks.models import N_VOCAB, SIZES, random_gguf
+from benchmarks.measuring import device_name, first_token_ms, record_path, resident_mb, told
+from benchmarks.models import N_SOFT, N_VOCAB, SIZES, made_up_prompt, random_gguf
 from crs.adapter import SoftTokens, build_adapter
 from crs.bundle import Bundle
 from crs.content import Encoder
@@ -38,7 +37,6 @@ from crs.rows import FusedRows
 from knowledge.types import MAX_HISTORY, TARGET_TASKS, Task
 
 OUT = Path("benchmarks/results/second_turn.json")
-N_SOFT = 50
 N_QUESTIONS = (10, 40)  # tokens: a few words, or a target with its listing
 N_TURNS = 20
 # The task that is asked first, and the one whose first token is waited for.
@@ -64,7 +62,7 @@ def main() -> None:
         model = LlamaCppModel(random_gguf(Path(folder), asked.size), n_seqs=1, n_threads=1, parking_bytes=0)
         device = model.device
         for n in N_QUESTIONS:
-            made_up = functools.partial(_made_up, model.embedding_dim, n)
+            made_up = functools.partial(made_up_prompt, model.embedding_dim, n)
             figures[f"{asked.size}, {N_SOFT} soft tokens, question of {n}"] = _compare(model, made_up)
         adapter = SoftTokens(
             build_adapter("mlp", model.embedding_dim),
@@ -135,33 +133,20 @@ def _turns(
     }
 
 
-def _made_up(dim: int, n_question: int, person: int, turn: int) -> list[Segment]:
-    """Fifty soft rows of a person and a question of a turn."""
-    rows = np.random.default_rng(person).normal(scale=0.05, size=(N_SOFT, dim))
-    question = np.random.default_rng((person, turn)).integers(2, N_VOCAB, size=n_question)
-    return [np.array([2], dtype=np.int32), rows.astype(np.float32), question.astype(np.int32)]
-
-
 def _compare(model: LlamaCppModel, prompt: Prompt) -> dict[str, Any]:
     """First token of a second question, with what was read of the person before and without it."""
     kept, anew = [], []
     for person in range(N_TURNS):
         model.logits(prompt(person, 0))
-        kept.append(_ms(model, prompt(person, 1)))
+        kept.append(first_token_ms(model, prompt(person, 1)))
         model.logits(prompt(person + N_TURNS, 0))  # someone else takes the only room
-        anew.append(_ms(model, prompt(person, 2)))
+        anew.append(first_token_ms(model, prompt(person, 2)))
     return {
         **told("remembered_median_ms", kept),
         **told("anew_median_ms", anew),
         "ratio": statistics.median(anew) / statistics.median(kept),
         "memory_mb": resident_mb(),
     }
-
-
-def _ms(model: LlamaCppModel, prompt: list[Segment]) -> float:
-    started = time.perf_counter()
-    model.logits(prompt)
-    return (time.perf_counter() - started) * 1e3
 
 
 if __name__ == "__main__":

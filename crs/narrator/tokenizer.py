@@ -182,11 +182,15 @@ class NarratorTokenizer:
         return tuple(self.encode(" " + phrase))
 
     @functools.cached_property
+    def _texts(self) -> list[str]:
+        """What each token spells, a space at its front kept."""
+        return [self._tokenizer.decode([i]) for i in range(self.n_vocab)]
+
+    @functools.cached_property
     def _same_words(self) -> dict[int, frozenset[int]]:
         """The tokens that begin a word of a title -> all that spell the same, with a space and without."""
         spelt: dict[str, set[int]] = {}
-        for i in range(self.n_vocab):
-            word = self._tokenizer.decode([i]).strip()
+        for i, word in enumerate(map(str.strip, self._texts)):
             if len(word) >= _MIN_WORD and word[0].isupper() and i not in self._spelt:
                 spelt.setdefault(word, set()).add(i)
         return {i: frozenset(ids) for ids in spelt.values() for i in ids}
@@ -194,17 +198,15 @@ class NarratorTokenizer:
     @functools.cached_property
     def _joins(self) -> frozenset[int]:
         """Tokens that go on with a word: they begin with a letter and no space."""
-        texts = ((i, self._tokenizer.decode([i])) for i in range(self.n_vocab) if i not in self._spelt)
-        return frozenset(i for i, text in texts if text[:1].isalpha())
+        return frozenset(
+            i for i, text in enumerate(self._texts) if text[:1].isalpha() and i not in self._spelt
+        )
 
     @functools.cached_property
     def _stops(self) -> frozenset[int]:
         """Tokens that a sentence ends with."""
-        return frozenset(
-            i
-            for i in range(self.n_vocab)
-            if self._tokenizer.decode([i]).rstrip("\"”’'").endswith((".", "!", "?"))
-        )
+        ends = (".", "!", "?")
+        return frozenset(i for i, text in enumerate(self._texts) if text.rstrip("\"”’'").endswith(ends))
 
     def pointer_id(self, position: int) -> int:
         """The token of the ``position``-th purchase (1..50), or of the target (0)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -97,6 +97,18 @@ class Line:
         """Return once ``n`` have asked."""
         while len(self._asked) < n:
             time.sleep(0.005)
+
+
+def six_times_greedy_then_modest(line: Line, ask: Callable[[str, int], None]) -> None:
+    """Ask six times for one caller and once for another, in this order, and see all of it to its end."""
+    threads = [threading.Thread(target=ask, args=("greedy", seed)) for seed in range(6)]
+    threads.append(threading.Thread(target=ask, args=("modest", 9)))
+    for n_asked, thread in enumerate(threads, start=1):
+        thread.start()
+        line.wait_for(n_asked)
+    line.let_go()
+    for thread in threads:
+        thread.join(60)
 
 
 def asking(model: LlamaCppModel, seed: int, caller: Caller) -> threading.Thread:
@@ -270,14 +282,7 @@ class TestTheLine:
             except BusyError as error:
                 refused.append(f"{name}: {error}")
 
-        threads = [threading.Thread(target=ask, args=("greedy", seed)) for seed in range(6)]
-        threads.append(threading.Thread(target=ask, args=("modest", 9)))
-        for n_asked, thread in enumerate(threads, start=1):
-            thread.start()
-            line.wait_for(n_asked)
-        line.let_go()
-        for thread in threads:
-            thread.join(60)
+        six_times_greedy_then_modest(line, ask)
         assert "modest" in told and told.count("greedy") in (2, 3)  # of these one may have been under way
         assert len(refused) == 7 - len(told) and all("2 answers of yours" in each for each in refused)
         model.close()
@@ -301,14 +306,7 @@ class TestTheLine:
                 model.generate(soft_prompt(seed), sampling, constraints=unending(model), caller=Caller(name))
             )
 
-        threads = [threading.Thread(target=ask, args=("greedy", seed)) for seed in range(6)]
-        threads.append(threading.Thread(target=ask, args=("modest", 9)))
-        for n_asked, thread in enumerate(threads, start=1):
-            thread.start()
-            line.wait_for(n_asked)
-        line.let_go()
-        for thread in threads:
-            thread.join(60)
+        six_times_greedy_then_modest(line, ask)
         assert len(served) == 7 and "modest" in served[:3]  # two of the greedy were under way
         model.close()
 

@@ -53,6 +53,7 @@ eval: setup-dev  ## score the embedded bundle on its held-out shoppers (DATA=fol
 	@$(PY) -m crs evaluate conversation --out benchmarks/results/conversation_demo.json
 	@$(PY) -m benchmarks.wishes $(if $(wildcard $(DATA)/office),--data $(DATA))
 	@$(PY) -m crs analyze --out docs/analysis
+	@$(PY) -m benchmarks.ceiling
 	@$(PY) -m benchmarks.learning
 	@$(PY) -m benchmarks.samples
 	@$(PY) -m benchmarks.tables

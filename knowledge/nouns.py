@@ -6,6 +6,7 @@ Baystate" is a refill, as the other titles show that end with that word.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -25,8 +26,27 @@ _NO_NOUNS = frozenset(
         legal-size standard standard-size digital electric automatic classic premium deluxe
         heavy-duty strung visibility ruled new original genuine professional office mm cm ml oz
         inch inches in ft lb lbs ct count pk pkg pack packs box each pcs pc ea bm xl dz dozen
-        per and of the to or an replacement value style size usa weekly monthly daily yearly glossy matte
-        compatible fine bold capacity high low import free retail bulk clear"""
+        per bl and of the to or an replacement value style size usa weekly monthly daily yearly glossy matte
+        point tip compatible fine bold capacity high low import free retail bulk clear"""
+    )
+)
+# Things that are no part of a name: a "fine point marker" is no point marker.
+_NO_PARTS = frozenset(
+    (
+        "point",
+        "letter",
+        "combo",
+        "plus",
+        "value",
+        "size",
+        "color",
+        "sheet",
+        "count",
+        "pro",
+        "no",
+        "steel",
+        "stick",
+        "strip",
     )
 )
 _MIN_TITLES = 3  # that end with a word before it counts as a kind of thing
@@ -34,12 +54,18 @@ _MIN_COMPOUND = 5  # titles in which two words stand side by side before they ar
 _SHARE_OF_COMPOUND = 0.6  # of those a third word before them must stand in to belong to the name
 
 
-def nouns_of(titles: Sequence[str]) -> list[str]:
+def nouns_of(titles: Sequence[str], makers: Sequence[str] = ()) -> list[str]:
     """The noun of each title, lower case, told by what the titles have in common; "product" for none.
+
+    ``makers``: of each title's product, "" where none is known; a name that opens its title is no noun.
 
     "Pilot G2 Gel Ink Pens, Fine" -> "gel ink pens" where many titles speak of gel ink pens.
     """
-    heads = [_words(_TITLE_ENDS.sub("", title)) for title in titles]
+    bare = [
+        title[len(maker) :] if maker and title.lower().startswith(maker.lower()) else title
+        for title, maker in itertools.zip_longest(titles, makers, fillvalue="")
+    ]
+    heads = [_words(_TITLE_ENDS.sub("", title)) for title in bare]
     wholes = [_words(title) for title in titles]
     ends = Counter(_stem(_last(head)) for head in heads if head)
     starts = Counter(_stem(whole[0]) for whole in wholes if whole)
@@ -49,7 +75,7 @@ def nouns_of(titles: Sequence[str]) -> list[str]:
     for whole in wholes:
         stems = [_stem(word) for word in whole]
         runs.update({tuple(stems[i : i + n]) for n in (2, 3) for i in range(len(stems) - n + 1)})
-    return [_noun(head, whole, things, starts, runs) for head, whole in zip(heads, wholes, strict=True)]
+    return [_noun(head, _words(title), things, starts, runs) for head, title in zip(heads, bare, strict=True)]
 
 
 def noun_of(item: Item) -> str:
@@ -72,7 +98,15 @@ def _noun(
     for words in (head, whole):
         found = [i for i, word in enumerate(words) if _stem(word) in things]
         if found:
-            return " ".join(_compound(words, found[-1], starts, runs))
+            compound = _compound(words, found[-1], starts, runs)
+            before = words[found[-1] - 1] if len(compound) == 1 and found[-1] else ""
+            # What it is a thing of: "cup" alone tells little of a pencil cup.
+            is_part = (
+                _stem(before) in things
+                and before not in _NO_NOUNS | _NO_PARTS
+                and _stem(before) != _stem(compound[0])
+            )
+            return " ".join([before, *compound] if is_part else compound)
     return _last(head) or _last(whole) or "product"
 
 
@@ -80,7 +114,12 @@ def _compound(words: list[str], at: int, starts: Counter[str], runs: Counter[tup
     """The name that ends with ``words[at]``: one to three words."""
     stems = [_stem(word) for word in words]
     two = runs[tuple(stems[max(0, at - 1) : at + 1])]
-    if at < 1 or two < _MIN_COMPOUND or not _may_belong(words[at - 1], two, starts):
+    if (
+        at < 1
+        or stems[at - 1] == stems[at]
+        or two < _MIN_COMPOUND
+        or not _may_belong(words[at - 1], two, starts)
+    ):
         return words[at : at + 1]
     three = runs[tuple(stems[max(0, at - 2) : at + 1])]
     if at > 1 and three >= _SHARE_OF_COMPOUND * two and _may_belong(words[at - 2], three, starts):

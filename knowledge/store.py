@@ -123,7 +123,7 @@ class Store:
         """Item by id, in row order; those without a kind with the noun that the titles tell."""
         items = {row["item_id"]: _item(row) for row in self._table("items").to_pylist()}
         unnamed = [item for item in items.values() if not item.kind]
-        nouns = nouns_of([item.title for item in unnamed])
+        nouns = nouns_of([item.title for item in unnamed], [item.brand or "" for item in unnamed])
         return items | {
             item.item_id: replace(item, noun=noun) for item, noun in zip(unnamed, nouns, strict=True)
         }

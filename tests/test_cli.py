@@ -268,16 +268,19 @@ def test_train_narrator_puts_what_it_trained_into_the_bundle(
     asked: list[object] = []
 
     def trained(path: Path, work_dir: Path, **options: object) -> Path:
-        asked.extend((path, work_dir, options["settings"]))
+        asked.extend((path, work_dir, options["settings"], options["start"]))
         return narrator_dir
 
     monkeypatch.setattr("crs.training.train.train_narrator", trained)
     path = Path(shutil.copytree(small_narrating_bundle.path, tmp_path / "bundle"))
-    ran = run("train-narrator", path, "--work-dir", tmp_path / "work", "--positions", 1000)
+    options = ("--work-dir", tmp_path / "work", "--positions", 1000, "--from", narrator_dir)
+    ran = run("train-narrator", path, *options)
     assert ran.code == 0, ran.err
-    assert asked[:2] == [path, tmp_path / "work"]
+    assert asked[:2] == [path, tmp_path / "work"] and asked[3] == narrator_dir
     assert asked[2].n_positions == 1000  # type: ignore[attr-defined]
     assert Bundle.open(path).narrator_signals == "fused"
+    ran = run("train-narrator", path, *options, "--llm", "some/model")
+    assert ran.code == 1 and "--from" in ran.err
 
 
 @pytest.mark.realdata

@@ -46,6 +46,9 @@ def train_narrator(
         Literal["mlp", "causal"],
         typer.Option(help="How a purchase is read: by itself (mlp), or seeing the ones before it (causal)."),
     ] = "mlp",
+    start: Annotated[
+        Path | None, typer.Option("--from", help="A narrator's folder: go on from its weights.")
+    ] = None,
     max_users: Annotated[int | None, typer.Option(min=20, help="Train on that many users only.")] = None,
     positions: Annotated[int | None, typer.Option(min=1, help="How long: positions to train on.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights and order.")] = 0,
@@ -66,6 +69,8 @@ def train_narrator(
     settings = replace(FOREIGN_SETTINGS if llm else Settings(), adapter=adapter, seed=seed)
     if positions is not None:
         settings = replace(settings, n_positions=positions)
+    if llm and start:
+        raise InputError("--from", "belongs to our own narrator; leave --llm out")
     if llm:
         work_dir = work_dir or Path(".cache") / f"narrator-{Path(llm).name}"
         narrator = train_foreign_adapter(
@@ -80,7 +85,7 @@ def train_narrator(
         work_dir = work_dir or Path(".cache/narrator")
         narrator = train_narrator(
             path, work_dir, settings=settings, real_bundle=real, real_source=real_source, max_users=max_users,
-            say=note,
+            start=start, say=note,
         )  # fmt: skip
     install_narrator(path, narrator)
     with Stages() as stages:

@@ -64,8 +64,11 @@ from crs.narrator.tally import (
     MATCHING,
     MEAN_STARS,
     N_DEPARTMENTS,
+    PARTNER,
+    SAME_KIND,
     STARS,
     STRICT,
+    TIME_MARKS,
 )
 
 ClaimKind = Literal[
@@ -177,7 +180,7 @@ TABLE: tuple[Row, ...] = (
         r"(bought|ordered) <b> before <a>", r"(bought|ordered) <a> after <b>",
         r"(first|bought) <b>,? (and )?then <a>", r"<b>( early on)? and <a> most recently",
         r"<a> came last( of all)?,? (some time )?(after|following) <b>",
-    )),
+    ), {"a": TIME_MARKS, "b": TIME_MARKS}),
     Row("count", n_purchases, (
         r"(?<!first )(?<!last )(?<!other )(?<!more )(?<!latest )(?<!next )"
         r"<n> (earlier |previous |past |prior |recorded |different |single )?(purchases|orders|buys)",
@@ -219,12 +222,12 @@ TABLE: tuple[Row, ...] = (
         r"<a> <aux>(done|served|come to the end of|neared the end of) (its|their) (duty|time|life)",
         r"<a> would not last", r"more of what <a> <aux>given",
         r"<a> <aux>(begun to feel|become) too basic", r"with <a> all but finished",
-    )),
+    ), {"a": (SAME_KIND,)}),
     Row("pairing", belongs_with, (
         r"(more out of|round out|companion to|companion for|partner for|missing half of|to complete) <a>",
         r"(go|use|used|goes) (with|alongside) <a>", r"<a> (called for|was missing|were missing) a companion",
         r"give <a> (a companion|some company)",
-    )),
+    ), {"a": (PARTNER,)}),
     Row("pairing", with_nothing, (
         r"(to go with|more out of|round out|use alongside|restock after|move up from)"
         r"(?! it\b| them\b)(?![^«.,;:]*«) ",

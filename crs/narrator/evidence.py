@@ -76,8 +76,8 @@ class StoreWords:
 
     @functools.cached_property
     def circle_pattern(self) -> re.Pattern[str]:
-        """Finds what is said of a circle; nothing where none is known."""
-        return re.compile("|".join(map(re.escape, self.circles)) or r"(?!)")
+        """Finds what is said of a circle, also where nobody buys together in one: then it was made up."""
+        return re.compile("|".join(map(re.escape, _circle_phrases())))
 
     @functools.cached_property
     def look_ends(self) -> frozenset[str]:
@@ -178,16 +178,27 @@ class Evidence:
 
         Of products whose kinds the store's words do not tell any may be.
         """
-        item, target, kinds = self.item_at(position), self.target, self.words.kinds
-        if item is None or target is None:
+        item, target = self.item_at(position), self.target
+        is_used_with = self.is_used_with_target(position)
+        if item is None or target is None or is_used_with is None:
             return True
-        one, other = kinds.get(item.kind or ""), kinds.get(target.kind or "")
-        if one is None or other is None:
-            return True
-        is_used_with = one.kind in other.goes_with or other.kind in one.goes_with
         looks = set(item.attributes.values()) & set(target.attributes.values())
         is_of_one_maker = item.brand is not None and item.brand == target.brand
-        return one == other or is_used_with or is_of_one_maker or bool(looks)
+        return is_used_with or bool(self.is_of_targets_kind(position)) or is_of_one_maker or bool(looks)
+
+    def is_of_targets_kind(self, position: int) -> bool | None:
+        """Whether a purchase and the target are of one kind; None where either's is not listed."""
+        item, target = self.item_at(position), self.target
+        kinds = [each.kind for each in (item, target) if each and each.kind]
+        return kinds[0] == kinds[1] if len(kinds) == 2 else None
+
+    def is_used_with_target(self, position: int) -> bool | None:
+        """Whether a purchase and the target are used together; None where the store's words do not tell."""
+        items = (self.item_at(position), self.target)
+        one, other = (self.words.kinds.get(item.kind or "") if item else None for item in items)
+        if one is None or other is None:
+            return None
+        return one.kind in other.goes_with or other.kind in one.goes_with
 
     def stars_at(self, position: int) -> float | None:
         """The stars of the ``position``-th purchase; the target has none yet."""
@@ -280,6 +291,7 @@ def _longest_first(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(texts, key=lambda text: (-len(text), text)))
 
 
+@functools.cache
 def _circle_phrases() -> dict[str, str]:
     """What tells one circle from another in each way to speak of it, the longest first."""
     circles = load_words().circles

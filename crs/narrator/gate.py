@@ -27,6 +27,7 @@ from crs.narrator.evidence import (
 )
 from crs.narrator.rules import Said, shows
 from crs.narrator.sentence import MARK, POINTER, Mention, Sentence, names_kind, read
+from knowledge.nouns import noun_of
 from knowledge.types import TARGET_POINTER, Item, Task
 
 __all__ = ["POINTER", "Claim", "check", "is_finished", "loops", "position_of"]
@@ -59,6 +60,7 @@ _NAME_AT_START = re.compile(r"(?:'s|’s)? (?:made|makes|has|also|already)\b|(?:
 _LISTED = re.compile(r"«»(?:, «»)*,? (?:and|or) «»")
 _COUNTING = re.compile(r"\b(an?|this|these|those)$")
 _N_GRAM, _TOO_OFTEN = 4, 3
+_MAX_TITLE_WORDS = 10
 _TOO_ALIKE = 0.5  # share of the runs of words that were said before
 
 
@@ -112,8 +114,12 @@ def loops(sentence: str, told: str, evidence: Evidence) -> bool:
 
 
 def is_finished(sentence: str, task: Task) -> bool:
-    """Whether a sentence has its end, which the title of a profile needs none of."""
-    return task == "user_profile" or sentence.rstrip(" \n\"”’')").endswith((".", "!", "?", "…"))
+    """Whether a sentence has its end; the title of a profile needs none, but to be a title: short, with a
+    capital, of nothing that was bought."""
+    if task == "user_profile":
+        is_short = len(sentence.split()) <= _MAX_TITLE_WORDS
+        return is_short and not sentence.lstrip()[:1].islower() and not POINTER.search(sentence)
+    return sentence.rstrip(" \n\"”’')").endswith((".", "!", "?", "…"))
 
 
 # "softness and softness", "Practical, practical"; idioms and short words may well come twice ("on and on").
@@ -169,6 +175,8 @@ def _is_called_rightly(mention: Mention, item: Item) -> bool | None:
         return names_kind(mention.following, item.kind) and (not longer or longer in noun_forms(item.kind))
     if not mention.noun:
         return None
+    if mention.noun in noun_forms(noun_of(item)):
+        return True
     listed = listing_words(item)
     return all(not noun_forms(word).isdisjoint(listed) for word in words_of(mention.noun))
 
@@ -287,10 +295,11 @@ def _uses(sentence: Sentence, evidence: Evidence) -> Iterator[Claim]:
 
 
 def _circles(sentence: Sentence, evidence: Evidence) -> Iterator[Claim]:
-    """A circle must be spoken of as it can be: "the Otter scouts", "to get ready for their camp"."""
+    """A circle must be one of the store's, and spoken of as it can be: "the Otter scouts", "to get ready for
+    their camp"."""
     for found in evidence.words.circle_pattern.finditer(sentence.skeleton):
         before = sentence.skeleton[: found.start()].lower().split()[-1:]
-        yield Claim("circle", found[0], before == [evidence.words.circles[found[0]]])
+        yield Claim("circle", found[0], before == [evidence.words.circles.get(found[0])])
 
 
 def phrases(sentence: Sentence, filed: Mapping[tuple[str, ...], Sequence[str]]) -> Iterator[tuple[str, int]]:

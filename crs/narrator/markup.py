@@ -20,15 +20,18 @@ from crs.narrator.tally import (
     AIMINGS,
     AIMS,
     CIRCLE,
+    EARLIER,
     FOR_AIMS,
     GAINS,
     GOODS,
+    LATER,
     MARKS,
     NEED,
     NEEDING,
     PURPOSES,
     REASON_MARKS,
     TALLY_SLOTS,
+    TIME_MARKS,
     Tally,
 )
 from knowledge.demo.grammar import gerund, starts_with_vowel
@@ -41,6 +44,10 @@ _LOOK_OF_PURCHASE = re.compile(
     r"(?:\b(?P<article>[Aa])n? )?"
     rf"(?P<slot>{'|'.join(map(re.escape, _LOOKS))}) "
     rf"(?=(?:{'|'.join(map(re.escape, (*_LOOKS, *MARKS)))}| )*\[(?P<k>\d+)\])"
+)
+_LOOK_TWICE = re.compile(rf"(?:(?:{'|'.join(map(re.escape, _LOOKS))}) ){{2,}}")
+_BEFORE_TARGET = re.compile(
+    rf"\b(an?|this|these) (?=(?:(?:{'|'.join(map(re.escape, _LOOKS))}) )*\[target\])", re.IGNORECASE
 )
 _ARTICLE = re.compile(r"\b([Aa])n? (?=(?:\[(?:\d+|target)\] )?([A-Za-z][\w'’-]*))")
 
@@ -60,7 +67,14 @@ class Markup:
     def sayable(self) -> frozenset[str]:
         """The slots and marks that something stands behind, and those of the purchases' looks."""
         return frozenset(
-            (*self._told, *self.tally.marks, *self.tally.phrases, *self.tally.ratings, *self._looks())
+            (
+                *self._told,
+                *self.tally.marks,
+                *self.tally.phrases,
+                *self.tally.ratings,
+                *self._looks(),
+                *(TIME_MARKS if len(self.evidence.items) > 1 else ()),
+            )
         )
 
     def write(self, text: str) -> str:
@@ -74,6 +88,8 @@ class Markup:
 
     def render(self, text: str) -> str:
         """``text`` with every slot filled in and without marks; what is not known vanishes."""
+        text = _LOOK_TWICE.sub(lambda run: " ".join(dict.fromkeys(run[0].split())) + " ", text)
+        text = _BEFORE_TARGET.sub(self._counting_target, text)
         text = _LOOK_OF_PURCHASE.sub(self._look_of_purchase, text)
         text = _REASON_FIRST.sub(lambda found: found[1] + found[2].upper(), text)
         # Articles before listings are quoted, who write as they like.
@@ -82,6 +98,17 @@ class Markup:
     def _looks(self) -> set[str]:
         listed = {name for item in self.evidence.items for name in item.attributes}
         return {slot for slot, name in _LOOKS.items() if name in listed}
+
+    def _counting_target(self, found: re.Match[str]) -> str:
+        """ "this" of one and "these" of a pair, and a pair is "a pair of"."""
+        target = self.evidence.target
+        kind = self.evidence.words.kinds.get(target.kind or "") if target else None
+        if kind is None or (not kind.is_plural and found[1].lower() in ("a", "an")):
+            return found[0]
+        right = kind.a.removesuffix(kind.kind).strip()
+        if found[1].lower() not in ("a", "an"):
+            right = "these" if kind.is_plural else "this"
+        return (right.capitalize() if found[1][0].isupper() else right) + " "
 
     def _look_of_purchase(self, found: re.Match[str]) -> str:
         item = self.evidence.item_at(int(found["k"]))
@@ -129,6 +156,9 @@ class Markup:
         for slot, options in row.markup.items():
             text = said.slots.get(slot) if slot else ""
             if text is None:
+                continue
+            if options == TIME_MARKS:
+                own_marks |= _in_time(slot, found, said)
                 continue
             if not slot:
                 own_edits[found.start(), found.start()] = options[0] + " "
@@ -193,6 +223,20 @@ class Markup:
                 if look := mention.item.attributes.get(name):
                     before = re.sub(rf"(?<![\w-]){re.escape(look)} (?=$|\[)", f"{slot} ", before)
         return before + (f"{mark} " if mark else "") + words[pointer.start() :]
+
+
+def _in_time(slot: str, found: re.Match[str], said: Said) -> dict[int, str]:
+    """The mark of the product in ``slot`` where it is one that comes after the other's in the sentence."""
+    mentions = said.sentence.mentions
+    if found.start(slot) == min(found.start("a"), found.start("b")) or len(said.all(slot)) > 1:
+        return {}
+    last = max(int(mark) for mark in re.findall(r"\d+", said.slots[slot] or ""))
+    before = [mention.position for mention in mentions[:last]]
+    if 0 in (*before, mentions[last].position):  # the target has no place among the purchases
+        return {}
+    if mentions[last].position < min(before):
+        return {last: EARLIER}
+    return {last: LATER} if mentions[last].position > max(before) else {}
 
 
 def _article(found: re.Match[str]) -> str:

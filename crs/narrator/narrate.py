@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import Counter
@@ -35,6 +36,8 @@ MAX_TOKENS: dict[Task, int] = {
 TRIES = 6  # how often a sentence is sampled before the narrative ends without it
 FIRST_TRIES = 12  # and the first, without which there would be no narrative
 _QUESTION_TOKENS = 256  # more than most questions take
+_WARMER: dict[Task, float] = {"user_profile": 1.1}  # a title is four words, and many are to be told apart
+_SUMMARIES: frozenset[Task] = frozenset({"user_summary_brief", "user_summary_long"})
 _CALMER = 0.5  # every other try is drawn at this share of the temperature: the likeliest may be right
 _QUOTES = "\"”’'"  # a sentence may close with one after its full stop
 
@@ -122,7 +125,7 @@ class Narrator:
         self._tokenizer = tokenizer
         self._history = history
         self._sampling = replace(
-            sampling or Sampling(temperature=0.65, top_p=0.92, repeat_penalty=1.05),
+            sampling or Sampling(temperature=0.6, top_p=0.92, repeat_penalty=1.05),
             penalty_exempt=tokenizer.repeatable,
         )
 
@@ -189,15 +192,18 @@ class Narrator:
         limit = min(MAX_TOKENS[evidence.task], room)
         said: list[int] = []
         told = ""
+        openings: set[tuple[int, int]] = set()  # of sentences that went round in circles
         n_draws = tries = 0
         first_token_ms = first_sentence_ms = 0.0
-        ended = cut = False
+        cut = False
+        # A summary's turns of phrase ask for several purchases.
+        ended = self._gated and evidence.task in _SUMMARIES and len(evidence.items) < 2
         while not ended and len(said) < limit:
             drawn = self._language_model.generate(
                 # Token by token, as they were drawn: the engine keeps whole segments, none is decoded anew.
                 [*prompt, *(np.asarray([token_id], dtype=np.int32) for token_id in said)],
-                self._draw_sampling(seed + 7919 * n_draws, tries, limit - len(said)),
-                constraints=constraints.going_on(said),
+                self._draw_sampling(evidence.task, seed + 7919 * n_draws, tries, limit - len(said)),
+                constraints=replace(constraints.going_on(said), openings=frozenset(openings)),
                 stop=stop,
                 caller=caller,
             )
@@ -212,7 +218,8 @@ class Narrator:
                 text = tokenizer.decode([*said, *sentence.ids])[len(tokenizer.decode(said)) :]
                 text = markup.render(text)
                 if not ledger.passes(text, told) and self._gated:
-                    ledger.reject(since=begun)
+                    if "loop" in ledger.reject(since=begun):
+                        openings.update(itertools.pairwise(sentence.ids[:2]))
                     rejected = True
                     break
                 tries = 0
@@ -255,8 +262,8 @@ class Narrator:
         n_vocab = self._language_model.n_vocab
         return replace(constraints, banned=frozenset(i for i in constraints.banned if i < n_vocab))
 
-    def _draw_sampling(self, seed: int, tries: int, max_tokens: int) -> Sampling:
-        temperature = self._sampling.temperature * (_CALMER if tries % 2 else 1)
+    def _draw_sampling(self, task: Task, seed: int, tries: int, max_tokens: int) -> Sampling:
+        temperature = self._sampling.temperature * _WARMER.get(task, 1) * (_CALMER if tries % 2 else 1)
         return replace(self._sampling, seed=seed, temperature=temperature, max_tokens=max_tokens)
 
     def _sentences(
@@ -336,8 +343,12 @@ class _Ledger:
         self.gate_s += self._check_s
         return not wrong
 
-    def reject(self, *, since: float) -> None:
-        """Count the sentence looked at last as kept back; it took from ``since`` (perf_counter) until now."""
+    def reject(self, *, since: float) -> frozenset[ClaimKind]:
+        """Count the sentence looked at last as kept back; it took from ``since`` (perf_counter) until now.
+
+        What was wrong with it is returned.
+        """
         self.n_rejected += 1
         self.rejected.update(self._faults)
         self.gate_s += time.perf_counter() - since - self._check_s
+        return self._faults

@@ -27,6 +27,8 @@ def plain_statement(evidence: Evidence) -> str:
     if n == 0:
         return "The customer has bought nothing yet."
     latest = f"the {pointer(n)} {noun_of(evidence.items[-1])}"
-    if n == 1 or n == MAX_HISTORY:  # of a longer history no more is known than its end
+    if n == 1:
+        return f"The customer has bought {latest}."
+    if n == MAX_HISTORY:  # of a longer history no more is known than its end
         return f"The customer bought {latest} most recently."
     return f"The customer has made {number_word(n)} purchases, {latest} most recently."

@@ -186,19 +186,16 @@ def a_cheaper_than_b(said: Said) -> bool | None:
 
 def same_kind(said: Said) -> bool | None:
     """<a> is of the target's kind, for whatever takes its place."""
-    kinds = _kinds_of_a_and_target(said)
-    return None if kinds is None else kinds[0] == kinds[1]
+    mention = _a_alone(said)
+    return None if mention is None else said.evidence.is_of_targets_kind(mention.position)
 
 
 def belongs_with(said: Said) -> bool | None:
     """<a> and the target are used together, as far as the store's words tell."""
-    kinds, known = _kinds_of_a_and_target(said), said.evidence.words.kinds
-    if kinds is None or not all(kind in known for kind in kinds):
+    mention = _a_alone(said)
+    if mention is None or _GOES_WITH_BY_LOOK.search(said.sentence.skeleton.lower()):
         return None
-    if _GOES_WITH_BY_LOOK.search(said.sentence.skeleton.lower()):
-        return None
-    a, target = (known[kind] for kind in kinds)
-    return target.kind in a.goes_with or a.kind in target.goes_with
+    return said.evidence.is_used_with_target(mention.position)
 
 
 def with_nothing(said: Said) -> bool | None:
@@ -206,11 +203,9 @@ def with_nothing(said: Said) -> bool | None:
     return False if said.evidence.target is not None else None
 
 
-def _kinds_of_a_and_target(said: Said) -> tuple[str, str] | None:
-    target, items = said.evidence.target, [mention.item for mention in said.all("a")]
-    if target is None or not target.kind or len(items) != 1 or items[0] is None or not items[0].kind:
-        return None
-    return items[0].kind, target.kind
+def _a_alone(said: Said) -> Mention | None:
+    mentions = said.all("a")
+    return mentions[0] if len(mentions) == 1 else None
 
 
 # --- brands and looks

@@ -50,6 +50,9 @@ class Constraints:
     one of its sequences of ids, and none of ``joins`` after that: they would make its last word another.
     Those of ``once`` come at most once before an id of ``stops``. After a key of ``bars`` its ids come no
     more. Those of ``in_turn`` come again only when each of them has come; ``come``: those that have.
+    Right after a key of ``in_time`` comes only what stands in ``order`` before (-1), or behind (1), all of it
+    that has come since the last id of ``stops``. Nothing begins, here or after an id of ``stops``
+    with any of ``openings``.
     """
 
     banned: frozenset[int] = frozenset()
@@ -61,6 +64,9 @@ class Constraints:
     bars: Mapping[int, frozenset[int]] = field(default_factory=dict)
     in_turn: frozenset[int] = frozenset()
     come: frozenset[int] = frozenset()
+    order: tuple[int, ...] = ()
+    in_time: Mapping[int, int] = field(default_factory=dict)
+    openings: frozenset[tuple[int, int]] = frozenset()
 
     def going_on(self, said: Collection[int]) -> Constraints:
         """The constraints of a text that goes on from a sentence's end, after ``said``."""
@@ -80,6 +86,10 @@ class Steering:
         self._spent: set[int] = set()  # by `bars`
         self._come: set[int] = set(constraints.come)  # of `in_turn`
         self._last: int | None = None
+        self._place = {token: place for place, token in enumerate(constraints.order)}
+        self._places: list[int] = []  # in `order`, since the last stop
+        self._first: int | None = None  # the only one since the last stop
+        self._n_since_stop = 0
         self._phrases: frozenset[tuple[int, ...]] = frozenset()  # what is left of those that may be meant
         self._is_phrased = False  # one of them has just been said
 
@@ -93,8 +103,14 @@ class Steering:
         self._spent |= self._constraints.bars.get(token, frozenset())
         if token in self._constraints.in_turn:
             self._come.add(token)
+        if token in self._place:
+            self._places.append(self._place[token])
+        self._n_since_stop += 1
+        self._first = token if self._n_since_stop == 1 else None
         if token in self._constraints.stops:
             self._said.clear()
+            self._places.clear()
+            self._first, self._n_since_stop = None, 0
         elif token in self._constraints.once:
             self._said.add(token)
 
@@ -103,20 +119,34 @@ class Steering:
         """The ids that may come next, where only some may."""
         if self._phrases and not self._is_phrased:
             return frozenset(phrase[0] for phrase in self._phrases)
-        allowed = self._constraints.after.get(self._last) if self._last is not None else None
+        if self._last is None:
+            return None
+        if (side := self._constraints.in_time.get(self._last)) is not None:
+            return self._on_side(side)
+        allowed = self._constraints.after.get(self._last)
         return (allowed - self._held_back or allowed - self._said or allowed) if allowed else None
 
     @property
     def barred(self) -> set[int]:
         """Ids that may not come next, besides those that are banned for good."""
         held_back = self._held_back
-        spent = self._spent
+        in_time = self._constraints.in_time.items()
+        spent = self._spent | {mark for mark, side in in_time if not self._on_side(side)}
+        spent |= {second for first, second in self._constraints.openings if first == self._first}
         if self._is_phrased:  # but where it is the beginning of a longer one: "mug", "mugs"
             spent = spent | self._constraints.joins - {phrase[0] for phrase in self._phrases}
         if not held_back:
             return spent
         marks = {key for key, allowed in self._constraints.after.items() if allowed <= held_back}
         return spent | held_back | marks
+
+    def _on_side(self, side: int) -> frozenset[int]:
+        """What stands in the order before (-1), or behind (1), all that has come of it."""
+        if not self._places:
+            return frozenset()
+        order = self._constraints.order
+        on_side = order[: min(self._places)] if side < 0 else order[max(self._places) + 1 :]
+        return frozenset(on_side) - self._constraints.banned
 
     @property
     def _held_back(self) -> set[int]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from crs.narrator.evidence import Evidence
@@ -32,16 +32,20 @@ FIRST, LAST, DEAREST, CHEAPEST = "[first]", "[last]", "[dearest]", "[cheapest]"
 IN_HUES = ("[in-hue1]", "[in-hue2]")
 FOR_AIMS = ("[for-aim1]", "[for-aim2]", "[for-aim3]")
 MATCHING = "[matching]"  # of the target's color
+SAME_KIND, PARTNER = "[same]", "[partner]"  # of the target's kind; used together with it
 POINTER_MARKS = (
     LOVED, LIKED, ENJOYED, DISLIKED, FIRST, LAST, DEAREST, CHEAPEST, *IN_HUES, *FOR_AIMS, MATCHING,
+    SAME_KIND, PARTNER,
 )  # fmt: skip
+EARLIER, LATER = "[earlier]", "[later]"  # than every purchase that the sentence has pointed at
+TIME_MARKS = (EARLIER, LATER)
 GENEROUS, FAIR, STRICT = "[generous]", "[fair]", "[strict]"  # before words on how the shopper gives stars
 RATING_MARKS = (GENEROUS, FAIR, STRICT)
 # Before why the target was bought: "keep a garden", "keeping a garden".
 NEED, NEEDING = "[need]", "[needing]"
 CIRCLE = "[circle]"  # before the circle of shoppers that it was bought for: "the [circle] Otter scouts"
 REASON_MARKS = (NEED, NEEDING, CIRCLE)
-MARKS = (*POINTER_MARKS, *RATING_MARKS, *REASON_MARKS)
+MARKS = (*POINTER_MARKS, *RATING_MARKS, *REASON_MARKS, *TIME_MARKS)
 
 # Stars of a purchase, from and to; then those that a shopper gives on average, whose bounds overlap.
 STARS = {LOVED: (5.0, 5.0), LIKED: (4.0, 5.0), ENJOYED: (3.0, 5.0), DISLIKED: (1.0, 2.0)}
@@ -49,7 +53,7 @@ MEAN_STARS = {GENEROUS: (4.0, 5.0), FAIR: (3.4, 4.5), STRICT: (1.0, 4.0)}
 
 _NOTED = (
     COUNT, N_DEPARTMENTS, *GOODS, *HUES, *AIMS,
-    LOVED, LIKED, DISLIKED, LAST, DEAREST, *IN_HUES, *FOR_AIMS, MATCHING,
+    LOVED, LIKED, DISLIKED, LAST, DEAREST, *IN_HUES, *FOR_AIMS, MATCHING, SAME_KIND, PARTNER,
 )  # fmt: skip
 _MAX_NOTED = 10  # purchases behind a mark in the note, the latest
 _BRACKETS = re.compile(r"[\[\]<>|]")
@@ -95,6 +99,8 @@ class Tally:
             **{mark: _in(color, evidence) for mark, color in zip(IN_HUES, shared, strict=False)},
             **{mark: _answering(need, evidence) for mark, need in zip(FOR_AIMS, needs, strict=False)},
             MATCHING: _in(_color(evidence.target), evidence) if evidence.target else (),
+            SAME_KIND: _where(evidence, evidence.is_of_targets_kind),
+            PARTNER: _where(evidence, evidence.is_used_with_target),
         }
         return cls(
             {slot: _BRACKETS.sub("", text) for slot, text in told.items() if text},
@@ -162,6 +168,10 @@ def _answering(need: Need, evidence: Evidence) -> tuple[int, ...]:
 def _in_turn(slots: Sequence[str], phrases: Sequence[str], turn: int) -> dict[str, str]:
     """As many phrases as there are slots, others at another turn."""
     return {slot: phrases[(turn + i) % len(phrases)] for i, slot in enumerate(slots) if i < len(phrases)}
+
+
+def _where(evidence: Evidence, holds: Callable[[int], bool | None]) -> tuple[int, ...]:
+    return tuple(k for k in range(1, len(evidence.items) + 1) if holds(k))
 
 
 def _color(item: Item) -> str:

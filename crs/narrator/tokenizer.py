@@ -13,7 +13,7 @@ from crs.narrator.evidence import Evidence
 from crs.narrator.markup import MARKUP, Markup
 from crs.narrator.quotes import FEATURES
 from crs.narrator.sampling import Constraints
-from crs.narrator.tally import GAINS, PURPOSES, REASON_MARKS, TALLY_SLOTS
+from crs.narrator.tally import EARLIER, GAINS, LATER, MARKS, PURPOSES, REASON_MARKS, TALLY_SLOTS
 from knowledge.errors import ModelError
 from knowledge.types import MAX_HISTORY, TARGET_POINTER, TASKS, Task, pointer
 
@@ -56,6 +56,7 @@ class NarratorTokenizer:
         self.pointer_ids = frozenset(self._pointer_of)
         self.repeatable = frozenset(self._spelt)
         self.reason_ids = [self._markup_ids[mark] for mark in REASON_MARKS]
+        self.mark_ids = frozenset(self._markup_ids[mark] for mark in MARKS)
         self.pointer_ends = self.pointer_ids - {self.target_id}
 
     @classmethod
@@ -87,6 +88,18 @@ class NarratorTokenizer:
         tokenizer.add_tokens(
             [AddedToken(token, lstrip=True, normalized=False) for token in (*POINTERS, *MARKUP)]
         )
+        return cls(tokenizer)
+
+    @classmethod
+    def widened(cls, path: Path) -> NarratorTokenizer:
+        """The tokenizer at ``path`` with all of today's markup: what it lacks comes after its last token."""
+        from tokenizers import AddedToken, Tokenizer
+
+        try:
+            tokenizer = Tokenizer.from_file(str(path))
+        except Exception as exc:  # the library raises a bare Exception for every fault
+            raise ModelError(f"{path}: not a narrator's tokenizer ({exc}); name a narrator's folder") from exc
+        tokenizer.add_tokens([AddedToken(token, lstrip=True, normalized=False) for token in MARKUP])
         return cls(tokenizer)
 
     def save(self, path: Path) -> None:
@@ -175,6 +188,8 @@ class NarratorTokenizer:
             bars={(i := self._markup_ids[slot]): frozenset({i}) for slot in (*PURPOSES, *GAINS)}
             | (self._same_words if evidence.task == "user_profile" else {}),
             in_turn=pointers,
+            order=tuple(map(self.pointer_id, range(1, n_history + 1))),
+            in_time={self._markup_ids[EARLIER]: -1, self._markup_ids[LATER]: 1},
         )
 
     @functools.cache  # noqa: B019 - a store's phrases are some thousand at most, the tokenizer lives with it

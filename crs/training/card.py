@@ -57,7 +57,7 @@ def model_card(training: Mapping[str, Any]) -> str:
     return _CARD.format(
         retold=retold,
         millions=training["n_parameters"] / 1e6,
-        positions=training["settings"]["n_positions"],
+        positions=training["n_positions"],
         table=table,
         real=real,
         **{name: training[name] for name in ("n_users", "n_narratives")},

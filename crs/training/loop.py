@@ -36,20 +36,20 @@ class Settings:
 
     adapter: AdapterKind = "mlp"
     n_positions: int = 8_000_000
-    batch_positions: int = 4096
+    batch_positions: int = 2048
     matrix_lr: float = 0.02
     other_lr: float = 3e-3
     warm_up: float = 0.01
     word_weight: float = 0.3
     prefit_steps: int = 400
-    reading_share: float = 0.22  # of what is told of the bundle's own shoppers
-    real_share: float = 0.1
-    retold_share: float = 0.15
+    reading_share: float = 0.2  # of what is told of the bundle's own shoppers
+    real_share: float = 0.12
+    retold_share: float = 0.25
     content_only: float = 0.12
     cf_only: float = 0.15
     blind_target: float = 0.15  # both signals, but of the target only its CF
     seed: int = 0
-    checkpoint_s: float = 240.0
+    checkpoint_s: float = 120.0
     report_s: float = 900.0
 
 

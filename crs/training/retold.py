@@ -16,9 +16,10 @@ import numpy as np
 
 from crs.bundle import Bundle
 from crs.narrator.quotes import FEATURES, quotable
+from crs.narrator.sentence import POINTER
 from knowledge.demo.catalogue import Product
 from knowledge.demo.causes import Cause
-from knowledge.demo.grammar import Fact
+from knowledge.demo.grammar import Fact, parse
 from knowledge.demo.narratives.facts import profile_facts, purchase_facts, shopper_facts
 from knowledge.demo.narratives.writer import NarrativeWriter
 from knowledge.demo.shoppers import Purchase, Shopper
@@ -45,8 +46,23 @@ _UNKNOWN = frozenset(
     (
         "price", "budget", "midprice", "premium", "thrifty", "middling", "free", "dearest",
         "generous", "fair", "severe", "n_depts", "broad", "concentrated",
+        "top_things", "top_item", "next_things", "next_item", "near", "near_things",
+        "a_do", "a_doing", "a_item", "b_do", "b_doing", "b_item",
     )
 )  # fmt: skip
+# What can be told at length without stars, prices, departments and needs.
+_LONG_PLANS = tuple(
+    map(
+        parse,
+        (
+            "{open_items} {also} {values} {also?} {also?}",
+            "{open_items} {values} {also} {also?}",
+            "{open} {also} {values} {also?} {also?}",
+            "{open} {values} {also} {also?} {also?}",
+        ),
+    )
+)
+_DRAFTS = 6  # of what is told of a person; the one that names most purchases is kept
 
 
 def retold_narratives(
@@ -73,8 +89,16 @@ def retold_narratives(
 def _narratives(writer: NarrativeWriter, shopper: Shopper, rng: random.Random) -> Iterator[Narrative]:
     n = len(shopper.purchases)
     for task in ("user_summary_brief", "user_summary_long", "user_profile"):
-        text = writer.text(task, "", lambda task=task: _person(task, shopper, rng))  # type: ignore[misc]
-        if text:
+        drafts = [
+            writer.text(
+                task,
+                "",
+                lambda task=task: _person(task, shopper, rng),  # type: ignore[misc]
+                _LONG_PLANS if task == "user_summary_long" else (),
+            )
+            for _ in range(_DRAFTS if task != "user_profile" else 1)
+        ]
+        if text := max(drafts, key=_density):
             yield Narrative(shopper.user_id, task, text, n)
     tasks: tuple[Task, ...] = ("purchase_reason", "purchase_reason_explanation", "product_endorsement")
     for task in tasks:
@@ -96,6 +120,11 @@ def _narratives(writer: NarrativeWriter, shopper: Shopper, rng: random.Random) -
         target_id = purchase.product.item.item_id
         if text:
             yield Narrative(shopper.user_id, task, text, position - 1, target_id, "need")
+
+
+def _density(text: str) -> tuple[int, int]:
+    """How many purchases are named, then how few words; what is said of no purchase is a guess here."""
+    return len(set(POINTER.findall(text))), -len(text.split())
 
 
 def _person(task: Task, shopper: Shopper, rng: random.Random) -> dict[str, Fact]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from crs.adapter import ADAPTER, AdapterKind, build_adapter, save_adapter
+from crs.adapter import ADAPTER, AdapterKind, SoftTokens, build_adapter, save_adapter
 from crs.narrator.tokenizer import NarratorTokenizer
 from crs.training.batches import Batch
+from knowledge.errors import ModelError
 from knowledge.types import MAX_HISTORY
 
 if TYPE_CHECKING:
@@ -143,6 +145,28 @@ class Student(nn.Module):
     def word_loss(self, soft: torch.Tensor, words: list[np.ndarray]) -> torch.Tensor:
         """See `word_loss`, of ``soft`` (n, d) through the tied head: a scalar."""
         return word_loss(soft, words, self.embedding)
+
+    def take_up(self, folder: Path, mark_ids: Collection[int]) -> None:
+        """Go on from the weights in a narrator's ``folder``; tokens that are new to it start out much like
+        the mean of the marks that it knows.
+
+        Raises ModelError when they cannot be read or are of another shape.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            state = load_file(str(folder / "model.safetensors"))
+            known = state["model.embed_tokens.weight"].float()
+            marks = known[[i for i in mark_ids if i < len(known)]]
+            n_new = len(self.embedding) - len(known)
+            new = marks.mean(dim=0) + APART * marks.std(dim=0) * torch.randn(n_new, known.shape[1])
+            rows = torch.cat([known, new])
+            self.llm.load_state_dict({**state, "model.embed_tokens.weight": rows, "lm_head.weight": rows})
+            self.adapter.load_state_dict(SoftTokens.load(folder / ADAPTER).module.state_dict())
+        except (OSError, LookupError, RuntimeError, SafetensorError) as exc:
+            problem = str(exc).partition("\n")[0]
+            raise ModelError(f"{folder}: cannot go on from it ({problem}); train from scratch") from exc
 
     def save(self, folder: Path) -> None:
         """Write config.json, model.safetensors (f16, tied head left out) and adapter.safetensors."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -20,6 +21,10 @@ from crs.training.loop import Run, Settings, fit, prefit
 from crs.training.material import gather, items_held_out
 from crs.training.muon import Muon
 from crs.training.student import Shape, Student
+from knowledge.errors import ModelError
+
+GENTLY = 0.3  # of the full rates, for what goes on from trained weights
+RATES = ("matrix_lr", "other_lr")
 
 
 def train_narrator(
@@ -31,6 +36,7 @@ def train_narrator(
     real_bundle: Path | None = None,
     real_source: str = "",
     max_users: int | None = None,
+    start: Path | None = None,
     encoder: TextEncoder | None = None,
     cache_dir: Path = Path(".cache"),
     say: Callable[[str], None] = print,
@@ -39,7 +45,8 @@ def train_narrator(
 
     ``real_bundle``: a bundle of real products without narratives, for reading practice only (content rows, CF
     muted); ``real_source`` says in the card what it is and its licence. ``max_users``: only that many train
-    users. A run that was stopped goes on from its last checkpoint; ``log.jsonl`` keeps every figure.
+    users. ``start``: a narrator's folder; its shape and weights are gone on with, at gentler rates. A run
+    that was stopped goes on from its last checkpoint; ``log.jsonl`` keeps every figure.
     Raises InputError when the bundle has no narratives.
     """
     torch.manual_seed(settings.seed)
@@ -49,6 +56,12 @@ def train_narrator(
     bundle = Bundle.open(bundle_path)
     real = Bundle.open(real_bundle) if real_bundle else None
     shape = shape or Shape()
+    trained = read_training(start) if start else {}
+    if start:
+        shape = Shape(**trained["shape"])
+        settings = replace(settings, **{name: GENTLY * getattr(settings, name) for name in RATES})
+        if not (narrator_dir / "tokenizer.json").exists():
+            NarratorTokenizer.widened(start / "tokenizer.json").save(narrator_dir / "tokenizer.json")
     tokenizer = _tokenizer(narrator_dir / "tokenizer.json", bundle, real, shape.n_vocab)
     shape = replace(shape, n_vocab=tokenizer.n_vocab)  # a small store may hold fewer tokens than asked for
     material = gather(
@@ -62,13 +75,16 @@ def train_narrator(
         f"{sum(p.numel() for p in student.parameters()) / 1e6:.1f}M parameters, "
         f"{len(material.examples)} narratives, {run.positions:,} of {settings.n_positions:,} positions done"
     )
-    if not run.positions:
+    if start and not run.positions:
+        student.take_up(start, tokenizer.mark_ids)
+    elif not run.positions:
         prefit(student, [*student.adapter.parameters(), student.embedding], material, settings, run)
         student.balance()
     report = fit(student, tokenizer, optimizers, material, settings, run)
     student.save(narrator_dir)
     training = {
         "settings": asdict(settings) | {"n_positions": run.positions},
+        "n_positions": run.positions + trained.get("n_positions", 0),
         "shape": asdict(shape),
         "n_parameters": sum(p.numel() for p in student.parameters()),
         "n_users": len(material.users),
@@ -81,6 +97,16 @@ def train_narrator(
     (narrator_dir / "training.json").write_text(json.dumps(training, indent=2) + "\n")
     (narrator_dir / "README.md").write_text(model_card(training), encoding="utf-8")
     return narrator_dir
+
+
+def read_training(narrator_dir: Path) -> dict[str, Any]:
+    """What ``training.json`` beside a narrator holds; ModelError where it cannot be read."""
+    try:
+        training: dict[str, Any] = json.loads((narrator_dir / "training.json").read_text(encoding="utf-8"))
+        training.setdefault("n_positions", training["settings"]["n_positions"])
+        return training
+    except (OSError, ValueError, LookupError, TypeError) as exc:
+        raise ModelError(f"{narrator_dir}: no narrator of ours ({exc}); train one from scratch") from exc
 
 
 def _tokenizer(path: Path, bundle: Bundle, real: Bundle | None, n_vocab: int) -> NarratorTokenizer:

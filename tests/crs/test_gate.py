@@ -208,6 +208,21 @@ def test_what_cannot_be_known_is_no_claim() -> None:
         assert wrong(text, evidence) == [], text
 
 
+def test_what_the_stores_titles_call_a_product_is_its_noun() -> None:
+    binder = Item("b", "Acme View Folder", noun="ring binder")
+    evidence = Evidence([binder], words=StoreWords.of([binder]))
+    assert [
+        claim.holds for claim in check("They bought the [1] ring binder.", evidence) if claim.kind == "noun"
+    ] == [True]
+
+
+def test_a_circle_of_no_shopper_here_was_made_up() -> None:
+    pens = [Item("p", "Red Pen"), Item("q", "Blue Pen")]
+    evidence = Evidence(pens, words=StoreWords.of(pens))
+    said = "Membership of the Otter scouts explains the [1] pen."
+    assert [claim.holds for claim in check(said, evidence) if claim.kind == "circle"] == [False]
+
+
 def test_a_noun_of_the_store_must_be_in_a_listing_without_kind() -> None:
     tape = Item("t", "Packing Tape, Clear, 6 Rolls", "For boxes and mugs.")
     evidence = Evidence([tape], words=StoreWords.of([*BOUGHT, tape]))
@@ -370,6 +385,9 @@ def test_reference_narratives_pass(demo_store: Store) -> None:
         ('It is sold as "soft".', "product_endorsement", True),
         ('It is sold as "soft."', "product_endorsement", True),
         ("Practical Tea Lover", "user_profile", True),
+        ("A Person with a Taste for Good Value and an Eye for Solid Work", "user_profile", False),
+        ("Buyer of the [1] kettle", "user_profile", False),
+        ("part of Kitchenware", "user_profile", False),
     ],
 )
 def test_a_sentence_is_finished_at_its_mark(sentence: str, task: Task, finished: bool) -> None:

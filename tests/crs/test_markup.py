@@ -22,6 +22,7 @@ from crs.narrator.tally import (
     COUNT,
     DEAREST,
     DISLIKED,
+    EARLIER,
     ENJOYED,
     FAIR,
     FIRST,
@@ -32,6 +33,7 @@ from crs.narrator.tally import (
     HUES,
     IN_HUES,
     LAST,
+    LATER,
     LIKED,
     LOVED,
     MARKS,
@@ -39,7 +41,9 @@ from crs.narrator.tally import (
     N_DEPARTMENTS,
     NEED,
     NEEDING,
+    PARTNER,
     PURPOSES,
+    SAME_KIND,
     STRICT,
     TALLY_SLOTS,
 )
@@ -67,6 +71,8 @@ BOUGHT = (KETTLE, RAKE, MUG, TENT, SHEARS, BOWL)
 WORDS = StoreWords.of([*BOUGHT, TEAPOT])
 SHOPPER = Evidence(BOUGHT, "user_summary_long", None, (5.0, 2.0, 4.0, None, 3.0, 5.0), WORDS)
 OFFER = replace(SHOPPER, task="product_endorsement", target=TEAPOT)
+REASON = replace(OFFER, task="purchase_reason")
+ANOTHER_MUG = replace(REASON, target=thing("mug", 12.5, "cream", "stoneware", "Kitchen"))
 PROFILE = replace(SHOPPER, task="user_profile")
 EASY = replace(SHOPPER, stars=(5.0,) * 6)
 HARD = replace(SHOPPER, stars=(2.0,) * 6)
@@ -108,6 +114,15 @@ SAID: list[tuple[Evidence, str, str, Evidence, str]] = [
      SHOPPER, "Red runs through the [2] rake and the [1] kettle."),
     (OFFER, "It picks up the navy of the [3] mug.", f"It picks up the [color] of the {MATCHING} [3] mug.",
      OFFER, "It picks up the navy of the [1] kettle."),
+    (SHOPPER, "The [5] shears followed after the [2] rake.",
+     f"The [5] shears followed after the {EARLIER} [2] rake.",
+     SHOPPER, "The [2] rake followed after the [5] shears."),
+    (SHOPPER, "The [2] rake gave way to the [5] shears.", f"The [2] rake gave way to the {LATER} [5] shears.",
+     SHOPPER, "The [5] shears gave way to the [2] rake."),
+    (ANOTHER_MUG, "They had to replace the [3] mug.", f"They had to replace the {SAME_KIND} [3] mug.",
+     REASON, "They had to replace the [3] mug."),
+    (REASON, "It was to round out the [1] kettle.", f"It was to round out the {PARTNER} [1] kettle.",
+     REASON, "It was to round out the [4] tent."),
 ]  # fmt: skip
 
 
@@ -260,14 +275,37 @@ def test_what_is_not_known_vanishes(said: str, shown: str) -> None:
     assert Markup(pens).render(said) == shown
 
 
+SOCKS = replace(
+    OFFER, target=Item("socks", "Orrin Wool Socks", kind="wool socks", attributes={"color": "oat"})
+)
+PAIR = replace(SOCKS, words=StoreWords.of([*BOUGHT, *([SOCKS.target] if SOCKS.target else [])]))
+
+
+@pytest.mark.parametrize(
+    ("evidence", "said", "shown"),
+    [
+        (PAIR, "They got a [color] [target] [noun].", "They got a pair of oat [target] wool socks."),
+        (PAIR, "This [target] [noun] will do.", "These [target] wool socks will do."),
+        (PAIR, "A pair of [color] [target] [noun].", "A pair of oat [target] wool socks."),
+        (OFFER, "These [color] [target] [noun] will do.", "This navy [target] teapot will do."),
+        (OFFER, "They got a [target] [noun].", "They got a [target] teapot."),
+        (SOCKS, "A [target] [noun].", "A [target] wool socks."),  # a kind that the store does not know
+        (SHOPPER, "The [color] [color] [1] kettle.", "The sage green [1] kettle."),
+        (SHOPPER, "A [color] [material] [color] [6] bowl.", "A sage green beech [6] bowl."),
+    ],
+)
+def test_what_is_counted_wrongly_or_seen_twice_is_mended(evidence: Evidence, said: str, shown: str) -> None:
+    assert Markup(evidence).render(said) == shown
+
+
 def test_sayable_is_what_something_stands_behind() -> None:
     every = set(MARKUP)
     assert every - Markup(SHOPPER).sayable == {
         "[noun]", "[brand]", "[price]", "[feature1]", "[feature2]", "[feature3]", MATCHING, GENEROUS,
-        *PURPOSES, *GAINS, AIMS[2], AIMINGS[2], FOR_AIMS[2], NEED, NEEDING, CIRCLE,
+        *PURPOSES, *GAINS, AIMS[2], AIMINGS[2], FOR_AIMS[2], NEED, NEEDING, CIRCLE, SAME_KIND, PARTNER,
     }  # fmt: skip
     assert every - Markup(OFFER).sayable == {
-        "[brand]", "[feature2]", "[feature3]", GENEROUS, *AIMS, *AIMINGS, *FOR_AIMS,
+        "[brand]", "[feature2]", "[feature3]", GENEROUS, *AIMS, *AIMINGS, *FOR_AIMS, SAME_KIND,
     }  # fmt: skip
     assert Markup(Evidence([])).sayable == frozenset()
     assert Markup(Evidence([Item("p", "Pen")])).sayable == {FIRST, LAST}
@@ -402,6 +440,7 @@ def test_demo_narratives_survive(demo_store: Store) -> None:
         used |= found
     assert n_renamed > 0
     assert {LOVED, LIKED, DISLIKED, LAST, DEAREST, MATCHING, COUNT, N_DEPARTMENTS, *GOODS} <= used
+    assert {SAME_KIND, PARTNER, EARLIER, LATER} <= used
     assert {PURPOSES[0], GAINS[0], AIMS[0], AIMINGS[0], FOR_AIMS[0]} <= used
 
 

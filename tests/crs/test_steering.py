@@ -44,6 +44,54 @@ def steered(*tokens: int) -> Steering:
     return steering
 
 
+EARLIER, LATER = 10, 11
+IN_TIME = replace(TOY, order=(ONE, TWO, THREE), in_time={EARLIER: -1, LATER: 1})
+
+
+@pytest.mark.parametrize(
+    ("drawn", "only", "barred"),
+    [
+        ((), None, {EARLIER, LATER}),  # nothing was said yet that could be earlier
+        ((TWO,), None, set()),
+        ((TWO, EARLIER), {ONE}, None),
+        ((TWO, LATER), {THREE}, None),
+        ((ONE,), None, {EARLIER}),
+        ((ONE, THREE), None, {EARLIER, LATER}),  # nothing is before or behind both
+        ((TWO, THREE, EARLIER), {ONE}, None),
+        ((TWO, STOP), None, {EARLIER, LATER}),  # each sentence has its own order
+    ],
+)
+def test_a_mark_of_time_is_followed_by_what_is_earlier_or_later_than_all_that_was_said(
+    drawn: Sequence[int], only: set[int] | None, barred: set[int] | None
+) -> None:
+    steering = Steering(IN_TIME)
+    for token in drawn:
+        steering.take(token)
+    assert steering.only == only
+    if barred is not None:
+        assert steering.barred & {EARLIER, LATER} == barred
+
+
+def test_what_went_round_in_circles_is_not_begun_again() -> None:
+    steering = Steering(replace(TOY, openings=frozenset({(WORD, SLOT), (ONE, WORD)})))
+    assert not steering.barred
+    steering.take(WORD)
+    assert steering.barred == {SLOT}
+    steering.take(WORD)
+    assert not steering.barred  # the sentence has begun otherwise
+    steering.take(STOP)
+    steering.take(WORD)
+    assert steering.barred == {SLOT}
+
+
+def test_what_is_banned_is_neither_earlier_nor_later() -> None:
+    steering = Steering(replace(IN_TIME, banned=frozenset({ONE})))
+    steering.take(TWO)
+    assert EARLIER in steering.barred
+    steering.take(LATER)
+    assert steering.only == {THREE}
+
+
 @pytest.mark.parametrize(
     ("drawn", "only"),
     [

@@ -165,7 +165,8 @@ def test_the_note_tells_each_slot_and_mark_with_what_stands_behind_it() -> None:
     assert tally(BOUGHT, 5.0, 2.0, 4.0, None, 3.0, target=TEAPOT).note() == (
         "[count] five [departments] three [goods1] things for the kitchen [goods2] gardening gear "
         "[hue1] red [hue2] green [loved] [1] [liked] [1] [3] [disliked] [2] [last] [5] [dearest] [4] "
-        "[in-hue1] [1] [4] [in-hue2] [2] [5] [matching] [1] [4] [fair] [strict]"
+        "[in-hue1] [1] [4] [in-hue2] [2] [5] [matching] [1] [4] [partner] [1] "
+        "[fair] [strict]"
     )
 
 

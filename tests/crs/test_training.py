@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from crs.adapter import SoftTokens
 from crs.bundle import Bundle, build_bundle
+from crs.narrator.markup import MARKUP
 from crs.narrator.tokenizer import NarratorTokenizer
 from crs.training.loop import CHECKPOINT, Settings
 from crs.training.material import gather, items_held_out
 from crs.training.muon import orthogonal
 from crs.training.student import Shape, Student
 from crs.training.train import train_narrator
-from knowledge.errors import InputError
+from knowledge.errors import InputError, ModelError
 from knowledge.store import StoreWriter
 from knowledge.types import Interaction, Item, Narrative
 
@@ -121,6 +124,51 @@ def test_a_stopped_run_goes_on_where_it_was(bundle_path: Path, trained: Path, tm
     assert (again / "model.safetensors").read_bytes() == (
         trained / "narrator" / "model.safetensors"
     ).read_bytes()
+
+
+def without_last_mark(narrator: Path, copy: Path) -> Path:
+    """``copy``: the narrator as it would be had its last mark not been thought of."""
+    shutil.copytree(narrator, copy)
+    told = json.loads((copy / "tokenizer.json").read_text())
+    assert told["added_tokens"].pop()["content"] == MARKUP[-1]
+    (copy / "tokenizer.json").write_text(json.dumps(told))
+    state = load_file(str(copy / "model.safetensors"))
+    state["model.embed_tokens.weight"] = state["model.embed_tokens.weight"][:-1].contiguous()
+    save_file(state, str(copy / "model.safetensors"), metadata={"format": "pt"})
+    return copy
+
+
+def test_a_trained_narrator_goes_on_and_learns_new_marks(
+    bundle_path: Path, trained: Path, tmp_path: Path
+) -> None:
+    start = without_last_mark(trained / "narrator", tmp_path / "start")
+    further = train_narrator(
+        bundle_path, tmp_path / "run", settings=replace(SETTINGS, n_positions=1), start=start,
+        encoder=HashEncoder(), cache_dir=tmp_path, say=lambda _: None,
+    )  # fmt: skip
+    training, before = (json.loads((f / "training.json").read_text()) for f in (further, start))
+    assert training["shape"] == before["shape"]  # as it was, whatever shape is asked for
+    assert before["n_positions"] < training["n_positions"] < before["n_positions"] + 1000
+    assert training["held_out"]["noun"] > 0.6  # a step from where it was, not from nothing
+    assert f"{training['n_positions']:,} positions in all" in (further / "README.md").read_text()
+    tokenizer = NarratorTokenizer.load(further / "tokenizer.json")
+    assert tokenizer.n_vocab == training["shape"]["n_vocab"]
+    assert (
+        tokenizer.decode(tokenizer.encode(f"the {MARKUP[-1]} [1] kettle")) == f"the {MARKUP[-1]} [1] kettle"
+    )
+
+
+@pytest.mark.parametrize("broken", ["training.json", "model.safetensors", "adapter.safetensors"])
+def test_what_cannot_be_gone_on_from_is_named(
+    bundle_path: Path, trained: Path, tmp_path: Path, broken: str
+) -> None:
+    shutil.copytree(trained / "narrator", tmp_path / "start")
+    (tmp_path / "start" / broken).write_bytes(b"{}")
+    with pytest.raises(ModelError, match=str(tmp_path / "start")):
+        train_narrator(
+            bundle_path, tmp_path / "run", settings=replace(SETTINGS, n_positions=1), encoder=HashEncoder(),
+            start=tmp_path / "start", cache_dir=tmp_path, say=lambda _: None,
+        )  # fmt: skip
 
 
 def test_what_is_written_gives_the_same_soft_tokens(bundle_path: Path, trained: Path) -> None:

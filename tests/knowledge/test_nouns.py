@@ -51,6 +51,14 @@ def test_words_that_often_stand_together_are_one_name() -> None:
     assert nouns_of(titles[:4]) == ["pens"] * 4
 
 
+def test_what_it_is_a_thing_of_belongs_to_the_name() -> None:
+    pencils = ["Acme Pencil", "Inkwell Pencil", "Uni Pencil, HB"]
+    cups = ["Mesh Jumbo Pencil Cup, Black", "Acme Cup", "Glass Cup", "Cup of Glass"]
+    assert nouns_of([*pencils, *cups])[3:] == ["pencil cup", "cup", "cup", "cup"]
+    points = ["Fine Point", "Sharp Point", "Bold Point"]
+    assert nouns_of([*points, "Acme Point Pencil", *pencils])[3] == "pencil"  # a point is no part of a name
+
+
 def test_a_third_word_belongs_only_where_most_have_it() -> None:
     plain = ["Pilot Ink Pens", "Uni Ink Pens"]
     gel = ["Zebra Gel Ink Pens", "Pentel Gel Ink Pens", "Nib Gel Ink Pen"]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cache
 
-from knowledge.demo.grammar import Draft, Fact, Grammar, load_grammar
+from knowledge.demo.grammar import Draft, Fact, Grammar, Phrase, load_grammar
 from knowledge.demo.narratives.facts import profile_facts, purchase_facts, shopper_facts
 from knowledge.demo.shoppers import Purchase, Shopper
 from knowledge.demo.words import WORDS_DIR
@@ -84,14 +84,19 @@ class NarrativeWriter:
         facts = shopper_facts(shopper, self._rng)
         return profile_facts(shopper, facts) if task == "user_profile" else facts
 
-    def text(self, task: Task, cause: str, facts: Callable[[], dict[str, Fact]]) -> str:
-        """A text of the right length that was not told before, or what came nearest in some attempts."""
+    def text(
+        self, task: Task, cause: str, facts: Callable[[], dict[str, Fact]], plans: tuple[Phrase, ...] = ()
+    ) -> str:
+        """A text of the right length that was not told before, or what came nearest in some attempts.
+
+        ``plans``: in the place of the task's own.
+        """
         low, high = WORDS[task]
         task_grammar = grammar(task)
         phrases = task_grammar.for_cause(cause)
         best, best_miss = "", 10_000
         for _ in range(ATTEMPTS):
-            text = Draft(self._rng, phrases, facts()).write(task_grammar.plans)
+            text = Draft(self._rng, phrases, facts()).write(plans or task_grammar.plans)
             if text is None:
                 continue
             n_words = count_words(text)

@@ -52,7 +52,7 @@ class Constraints:
     more. Those of ``in_turn`` come again only when each of them has come; ``come``: those that have.
     Right after a key of ``in_time`` comes only what stands in ``order`` before (-1), or behind (1), all of it
     that has come since the last id of ``stops``. Nothing begins, here or after an id of ``stops``
-    with any of ``openings``.
+    with any of ``openings``, and a text only with one of ``begins``, where there are some.
     """
 
     banned: frozenset[int] = frozenset()
@@ -67,6 +67,7 @@ class Constraints:
     order: tuple[int, ...] = ()
     in_time: Mapping[int, int] = field(default_factory=dict)
     openings: frozenset[tuple[int, int]] = frozenset()
+    begins: frozenset[int] = frozenset()
 
     def going_on(self, said: Collection[int]) -> Constraints:
         """The constraints of a text that goes on from a sentence's end, after ``said``."""
@@ -74,6 +75,7 @@ class Constraints:
             self,
             banned=self.banned.union(*(self.bars.get(token, frozenset()) for token in said)),
             come=self.come | self.in_turn.intersection(said),
+            begins=frozenset() if said else self.begins,
         )
 
 
@@ -120,7 +122,7 @@ class Steering:
         if self._phrases and not self._is_phrased:
             return frozenset(phrase[0] for phrase in self._phrases)
         if self._last is None:
-            return None
+            return self._constraints.begins or None
         if (side := self._constraints.in_time.get(self._last)) is not None:
             return self._on_side(side)
         allowed = self._constraints.after.get(self._last)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from crs.narrator.evidence import Evidence
 from crs.narrator.markup import MARKUP, Markup
 from crs.narrator.quotes import FEATURES
 from crs.narrator.sampling import Constraints
-from crs.narrator.tally import EARLIER, GAINS, LATER, MARKS, PURPOSES, REASON_MARKS, TALLY_SLOTS
+from crs.narrator.tally import EARLIER, GAINS, LATER, MARKS, PURPOSES, RATING_MARKS, REASON_MARKS, TALLY_SLOTS
 from knowledge.errors import ModelError
 from knowledge.types import MAX_HISTORY, TARGET_POINTER, TASKS, Task, pointer
 
@@ -27,6 +28,7 @@ POINTERS = (*(pointer(k) for k in range(1, MAX_HISTORY + 1)), TARGET_POINTER)
 MAX_NOTE_TOKENS = 160
 MAX_FACT_TOKENS = 24  # of one fact of a listing
 _MIN_WORD = 3  # letters of a word that a profile says once; "a" and "of" may come again
+_SMALL_WORDS = frozenset(("and", "of", "with", "in", "an", "a", "the", "for"))  # in a title without a capital
 _OPENERS = ("(", "“", '"', "—")
 
 
@@ -157,11 +159,7 @@ class NarratorTokenizer:
         word of a profile, once a text; a purchase again only after all others.
         """
         markup, n_history = Markup(evidence), len(evidence.items)
-        somewhere = [
-            position
-            for position in range(1, n_history + 1)
-            if evidence.task != "purchase_reason" or evidence.has_to_do_with_target(position)
-        ]
+        somewhere = [position for position in range(1, n_history + 1) if _may_be_named(position, evidence)]
         pointers = frozenset(map(self.pointer_id, somewhere))
         nowhere = self.pointer_ids - pointers - ({self.target_id} if evidence.target else set())
         after = {
@@ -170,7 +168,7 @@ class NarratorTokenizer:
         }
         empty = {token_id for text, token_id in self._markup_ids.items() if text not in markup.sayable}
         empty |= {mark for mark, following in after.items() if not following}
-        return Constraints(
+        constraints = Constraints(
             banned=(self.control_ids | nowhere | empty) - {self.eos_id},
             after={mark: following for mark, following in after.items() if following},
             phrases={
@@ -185,11 +183,15 @@ class NarratorTokenizer:
             joins=self._joins,
             once=self.pointer_ends | {self._markup_ids[slot] for slot in (*TALLY_SLOTS, *FEATURES)},
             stops=self._stops,
-            bars={(i := self._markup_ids[slot]): frozenset({i}) for slot in (*PURPOSES, *GAINS)}
-            | (self._same_words if evidence.task == "user_profile" else {}),
+            bars={(i := self._markup_ids[slot]): frozenset({i}) for slot in (*PURPOSES, *GAINS)},
             in_turn=pointers,
             order=tuple(map(self.pointer_id, range(1, n_history + 1))),
             in_time={self._markup_ids[EARLIER]: -1, self._markup_ids[LATER]: 1},
+        )
+        if evidence.task != "user_profile":
+            return constraints
+        return self._titled(
+            constraints, frozenset(self._markup_ids[text] for text in (*TALLY_SLOTS, *RATING_MARKS)) - empty
         )
 
     @functools.cache  # noqa: B019 - a store's phrases are some thousand at most, the tokenizer lives with it
@@ -209,6 +211,24 @@ class NarratorTokenizer:
             if len(word) >= _MIN_WORD and word[0].isupper() and i not in self._spelt:
                 spelt.setdefault(word, set()).add(i)
         return {i: frozenset(ids) for ids in spelt.values() for i in ids}
+
+    def _titled(self, constraints: Constraints, slots: frozenset[int]) -> Constraints:
+        """``constraints`` of a title, in which every word has a capital but for some small ones.
+
+        ``slots``: markup that stands for words, or before some.
+        """
+        texts = enumerate(self._texts)
+        capitals = slots | frozenset(i for i, text in texts if text[:1] == " " and text[1:2].isupper())
+        small = {i for i, text in enumerate(self._texts) if text.strip() in _SMALL_WORDS and text[:1] == " "}
+        lower = {i for i, text in enumerate(self._texts) if text[:1] == " " and text[1:2].islower()}
+        comma = self.encode(",")[-1]
+        return replace(
+            constraints,
+            banned=constraints.banned | (lower - small),
+            after={**constraints.after, **dict.fromkeys((*small, comma), capitals | small)},
+            begins=slots | frozenset(i for i, text in enumerate(self._texts) if text[:1].isupper()),
+            bars={**constraints.bars, **self._same_words},
+        )
 
     @functools.cached_property
     def _joins(self) -> frozenset[int]:
@@ -236,3 +256,10 @@ class NarratorTokenizer:
         if token_id is None:
             raise ModelError(f"the token {token} is missing")
         return int(token_id)
+
+
+def _may_be_named(position: int, evidence: Evidence) -> bool:
+    """A title names no purchase, a reason only those that have to do with the target."""
+    if evidence.task == "purchase_reason":
+        return evidence.has_to_do_with_target(position)
+    return evidence.task != "user_profile"

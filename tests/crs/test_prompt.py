@@ -36,7 +36,7 @@ def test_a_question_is_task_tally_listing_and_the_word_to_speak(tokenizer: Narra
     assert asked[-1] == tokenizer.say_id
     told = (
         "[count] two [hue1] copper [loved] [1] [liked] [1] [disliked] [2] [last] [2] [dearest] [1] "
-        "[in-hue1] [1] [2] [matching] [1] [2] [fair] [strict] "
+        "[in-hue1] [1] [2] [matching] [1] [2] [same] [1] [2] [fair] [strict] "
         "[noun] kettle [brand] Brindle [color] copper [price] $34.50 "
         "[feature1] boils fast [feature2] rests cool [feature3] pours clean"
     )

@@ -84,6 +84,15 @@ def test_what_went_round_in_circles_is_not_begun_again() -> None:
     assert steering.barred == {SLOT}
 
 
+def test_a_text_begins_only_as_it_may() -> None:
+    begun = replace(TOY, begins=frozenset({WORD}))
+    assert Steering(begun).only == {WORD}
+    assert Steering(begun.going_on([WORD])).only is None
+    steering = Steering(begun)
+    steering.take(WORD)
+    assert steering.only is None
+
+
 def test_what_is_banned_is_neither_earlier_nor_later() -> None:
     steering = Steering(replace(IN_TIME, banned=frozenset({ONE})))
     steering.take(TWO)

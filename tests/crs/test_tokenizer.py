@@ -120,3 +120,17 @@ def test_another_models_tokenizer_is_refused(tmp_path: Path) -> None:
     Tokenizer(models.BPE()).save(str(tmp_path / "other.json"))
     with pytest.raises(ModelError, match="other.json: .*<bos> is missing"):
         NarratorTokenizer.load(tmp_path / "other.json")
+
+
+def test_a_title_is_written_with_capitals_and_names_no_purchase(tokenizer: NarratorTokenizer) -> None:
+    kettles = Evidence([Item("a", "Kettle"), Item("b", "Kettle")], task="user_profile")
+    constraints = tokenizer.constraints(kettles)
+    assert {tokenizer.pointer_id(1), tokenizer.pointer_id(2)} <= constraints.banned
+    for i in constraints.begins:
+        assert not tokenizer.decode([i]).strip()[:1].islower()
+    lower = [i for i in range(tokenizer.n_vocab) if tokenizer.decode([i])[:2].strip(" ").islower()]
+    spaced = {i for i in lower if tokenizer.decode([i])[:1] == " "}
+    allowed = {tokenizer.decode([i]).strip() for i in spaced - constraints.banned}
+    assert spaced and allowed <= {"and", "of", "with", "in", "an", "a", "the", "for"}
+    brief = tokenizer.constraints(Evidence(kettles.items))
+    assert not brief.begins and not spaced <= brief.banned

@@ -53,6 +53,7 @@ def evaluate_reading(
     split: SplitOpt = "test",
     n: Annotated[int, typer.Option("-n", min=6, help="Narratives to generate.")] = 1000,
     n_shoppers: Annotated[int, typer.Option(min=20, help="Long summaries to identify.")] = 200,
+    n_reasons: Annotated[int, typer.Option(min=2, help="Reasons to ask for that only CF can tell.")] = 60,
     seed: Annotated[int, typer.Option(help="Of the sampling.")] = 0,
     out: Annotated[Path | None, typer.Option(help="A JSON file to write as well.")] = None,
     as_json: JsonOpt = False,
@@ -63,6 +64,7 @@ def evaluate_reading(
     from crs.bundle import Bundle
     from crs.content import Encoder
     from crs.evaluation.reading import identification, narrate_references, order_report, spread, swap_gap
+    from crs.evaluation.reasons import reasons_heard
     from crs.evaluation.record import write_record
     from crs.rows import FusedRows
     from crs.storyteller import Storyteller
@@ -71,7 +73,10 @@ def evaluate_reading(
     users = opened.splits[split]
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as cache, Stages() as stages:
-        figures["reading"] = swap_gap(opened, FusedRows(opened, encoder), users, min(n, 400))
+        rows = FusedRows(opened, encoder)
+        figures["reading"] = swap_gap(opened, rows, users, min(n, 400))
+        if heard := reasons_heard(opened, rows, users, n_reasons, stages):
+            figures["hidden reason first"] = heard
         told = spread(opened, users, n)
         for name, gated in (("before the gate", False), ("as shown", True)):
             storyteller = Storyteller.open(opened, encoder, Path(cache), gated=gated)

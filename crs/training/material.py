@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 N_HELD_OUT, MIN_HELD_OUT_HISTORY = 100, 5  # real shoppers whose items are kept for measuring
 MAX_SHARE_HELD_OUT = 0.15  # of all items
 MIN_LEFT = 3  # purchases that a history must keep when items are taken out of it
+# There is one title and one endorsement a person: told as often as they come, they are learned last.
+OFTENER: dict[str, int] = {"user_profile": 4, "product_endorsement": 2}
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ def draw(
 ) -> Iterator[tuple[Shelf, Example, Signals]]:
     """Narratives in a fresh order each pass, reading practice in between, signals muted at random."""
     shelf, real_shelf = material.shelf, material.real_shelf
-    narratives = _in_turn(material.examples, rng)
+    narratives = _in_turn(_oftener(material.examples), rng)
     reading = reading_examples(shelf.of(material.users), tokenizer, rng)
     if real_shelf:
         real_reading = reading_examples(real_shelf, tokenizer, rng)
@@ -170,6 +172,10 @@ def signals_by(lot: float, settings: Settings) -> Signals:
     if lot < settings.content_only:
         return "content"
     return "cf" if lot < settings.content_only + settings.cf_only else "fused"
+
+
+def _oftener(examples: list[Example]) -> list[Example]:
+    return [example for example in examples for _ in range(OFTENER.get(example.task, 1))]
 
 
 def _in_turn(examples: list[Example], rng: random.Random) -> Iterator[Example]:

@@ -29,6 +29,7 @@ from knowledge.types import Interaction, Item, Narrative, Task
 
 NEAR = 0.5  # cosine from which a demo kind's purposes and gains fit a real item
 MIN_HISTORY = 3
+NEWCOMERS = 0.3  # of the endorsements: told to somebody who has bought twice
 _PURPOSES = (
     "get on with the job",
     "keep things in order",
@@ -102,7 +103,9 @@ def _narratives(writer: NarrativeWriter, shopper: Shopper, rng: random.Random) -
             yield Narrative(shopper.user_id, task, text, n)
     tasks: tuple[Task, ...] = ("purchase_reason", "purchase_reason_explanation", "product_endorsement")
     for task in tasks:
-        position = n if task == "product_endorsement" else rng.randint(MIN_HISTORY, n)
+        position = rng.randint(MIN_HISTORY, n)
+        if task == "product_endorsement":
+            position = MIN_HISTORY if rng.random() < NEWCOMERS else n
         purchase, before = shopper.purchases[position - 1], shopper.purchases[: position - 1]
         owner = "your" if task == "product_endorsement" else "their"
 

@@ -65,6 +65,17 @@ def test_pointers_stand_before_the_nouns_of_real_titles(told: tuple[Store, list[
     assert n_pointers > 100
 
 
+def test_newcomers_are_endorsed_to_as_well(told: tuple[Store, list[Narrative]]) -> None:
+    store, narratives = told
+    lengths = {
+        (each.n_history, len(store.history(each.user_id)))
+        for each in narratives
+        if each.task == "product_endorsement" and len(store.history(each.user_id)) > 3
+    }
+    assert any(n_history == 2 for n_history, _ in lengths)
+    assert any(n_history == n - 1 for n_history, n in lengths)
+
+
 def test_what_is_not_known_is_not_said(told: tuple[Store, list[Narrative]]) -> None:
     _, narratives = told
     text = " ".join(each.text for each in narratives)

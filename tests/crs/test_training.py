@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from crs.bundle import Bundle, build_bundle
 from crs.narrator.markup import MARKUP
 from crs.narrator.tokenizer import NarratorTokenizer
 from crs.training.loop import CHECKPOINT, Settings
-from crs.training.material import gather, items_held_out
+from crs.training.material import draw, gather, items_held_out
 from crs.training.muon import orthogonal
 from crs.training.student import Shape, Student
 from crs.training.train import train_narrator
@@ -229,6 +231,20 @@ def test_splits_share_no_user_and_examples_keep_to_theirs(
     )
     assert {e.user_id for e in material.examples} <= train
     assert material.valid and {e.user_id for e in material.valid} <= set(bundle.splits["valid"])
+
+
+def test_titles_and_endorsements_are_drawn_oftener_than_they_come(bundle_path: Path, tmp_path: Path) -> None:
+    bundle = Bundle.open(bundle_path)
+    tokenizer = NarratorTokenizer.train(["a kettle"], 512)
+    material = gather(
+        bundle, None, tokenizer, HashEncoder(), max_users=None, cache_dir=tmp_path, say=lambda line: None
+    )
+    tasks = ("user_profile", "purchase_reason", "product_endorsement")
+    examples = [replace(material.examples[k], task=task) for k, task in enumerate(tasks)]
+    settings = replace(SETTINGS, reading_share=0.0, content_only=0.0, cf_only=0.0, blind_target=0.0)
+    drawn = draw(replace(material, examples=examples), tokenizer, settings, random.Random(0))
+    counts = Counter(example.task for _, example, _ in itertools.islice(drawn, 7 * 10))
+    assert counts == {"user_profile": 40, "purchase_reason": 10, "product_endorsement": 20}
 
 
 def test_items_of_whole_shoppers_are_held_out(tmp_path: Path) -> None:

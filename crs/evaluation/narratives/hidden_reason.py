@@ -35,13 +35,17 @@ def with_hidden_reason(references: Sequence[Reference]) -> list[Reference]:
 def alternatives(reference: Reference) -> list[str]:
     """The text itself, then one text for each other circle; none where its circle cannot be put otherwise."""
     text = reference.narrative.text
-    circles = load_words().circles
-    named = [circle for circle in circles if circle.word in text]
-    if len(named) != 1:
+    true = circle_in(text)
+    if true is None:
         return []
-    true = named[0]
-    others = [_renamed(text, true, circle) for circle in circles if circle != true]
+    others = [_renamed(text, true, circle) for circle in load_words().circles if circle != true]
     return [] if any(true.word in other for other in others) else [text, *others]
+
+
+def circle_in(text: str) -> CircleWords | None:
+    """The only circle that ``text`` names."""
+    named = [circle for circle in load_words().circles if circle.word in text]
+    return named[0] if len(named) == 1 else None
 
 
 def true_reason_first(

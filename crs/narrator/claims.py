@@ -231,6 +231,9 @@ TABLE: tuple[Row, ...] = (
     Row("pairing", with_nothing, (
         r"(to go with|more out of|round out|use alongside|restock after|move up from)"
         r"(?! it\b| them\b)(?![^«.,;:]*«) ",
+        r"(replacement for|make up for|move on from|take over from|keep the supply going after|outgrown|"
+        r"fresh supply after|follow-up to|better choice than|step up from|(one|something) (better|finer) than"
+        r"|companion to|partner for|missing half of) (the|their|your|this|these)\b(?![^«.,;:]*«)",
     )),
     Row("brand", same_maker, (
         r"(from|of|trust|trusted|trusting) the maker of <a>", r"stick with the maker of <a>",

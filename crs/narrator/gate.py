@@ -122,8 +122,12 @@ def is_finished(sentence: str, task: Task) -> bool:
     return sentence.rstrip(" \n\"”’')").endswith((".", "!", "?", "…"))
 
 
-# "softness and softness", "Practical, practical"; idioms and short words may well come twice ("on and on").
-_WITH_ITSELF = re.compile(r"\b(?!again\b|through\b)(\w[\w' -]{4,})(?:,| and| or) \1\b", re.IGNORECASE)
+# "softness and softness", "beech wood of beech wood", and what is longer with a word in between; idioms and
+# short words may well come twice ("on and on").
+_WITH_ITSELF = re.compile(
+    r"\b(?!again\b|through\b)(?:(\w[\w' -]{4,})(?:,| and| or| of| in)? \1|(\w[\w' -]{8,}\w) [\w-]+ \2)\b",
+    re.IGNORECASE,
+)
 
 
 def _plain_words(text: str) -> list[str]:

@@ -221,11 +221,11 @@ class NarratorTokenizer:
         capitals = slots | frozenset(i for i, text in texts if text[:1] == " " and text[1:2].isupper())
         small = {i for i, text in enumerate(self._texts) if text.strip() in _SMALL_WORDS and text[:1] == " "}
         lower = {i for i, text in enumerate(self._texts) if text[:1] == " " and text[1:2].islower()}
-        comma = self.encode(",")[-1]
+        breaks = [self.encode(mark)[-1] for mark in ",:;"]
         return replace(
             constraints,
             banned=constraints.banned | (lower - small),
-            after={**constraints.after, **dict.fromkeys((*small, comma), capitals | small)},
+            after={**constraints.after, **dict.fromkeys((*small, *breaks), capitals | small)},
             begins=slots | frozenset(i for i, text in enumerate(self._texts) if text[:1].isupper()),
             bars={**constraints.bars, **self._same_words},
         )

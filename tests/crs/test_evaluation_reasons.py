@@ -48,9 +48,7 @@ def test_who_hears_cf_follows_it_where_content_stays(
     assert heard["both"] == heard["cf_alone"] == heard["follows_lent_cf"] > 0.8
 
 
-def test_who_knows_products_by_content_does_not(
-    demo_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_knows_products_by_content_does_not(demo_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     heard = heard_by(demo_bundle, slice(N_FACTORS, None), monkeypatch)
     assert heard["both"] > 0.8
     assert heard["cf_alone"] == heard["follows_lent_cf"] == 0

@@ -109,6 +109,7 @@ TRUE: list[tuple[str, Evidence, str]] = [
     ("pairing", ANOTHER, "The [1] kettle had done its duty, and they wanted to move up from the [1] kettle."),
     ("pairing", REASON, "They wanted more navy to go with the [3] mug."),  # that is said of their look
     ("pairing", REASON, "They liked the [1] kettle and wanted something to go with it."),
+    ("pairing", REASON, "They wanted a replacement for the old chipped [1] kettle."),
     ("hindsight", REASON, "They loved the [1] kettle and bought the [target] teapot to go with it."),
     ("hindsight", OFFER, "Once you have tried it, you will love it."),
 ]
@@ -164,6 +165,8 @@ FALSE: list[tuple[str, Evidence, str]] = [
     ("pairing", REASON, "The [4] tent had become too basic."),
     ("pairing", REASON, "They bought the [target] teapot to go with the silver steel silver: that was it."),
     ("pairing", REASON, "They bought the [target] teapot to use alongside the [5] pruning shears."),
+    ("pairing", REASON, "They bought the [target] teapot to make up for their stoneware clay."),
+    ("pairing", REASON, "The [target] teapot was a companion to the terracotta coast."),
     ("cost", SHOPPER, "The [1] kettle was the biggest outlay."),
     ("cost", SHOPPER, "The [4] tent was the cheapest."),
     ("department", SHOPPER, "The shopper turns to outdoor gear most often."),
@@ -321,6 +324,9 @@ def test_the_wordings_are_lower_case_as_the_skeleton_is() -> None:
         ("The [1] pen goes with the [target] ink, the [target] ink with all.", "The [1] pen.", False),
         ("They value softness and softness.", "", True),
         ("Practical, practical shopper", "", True),
+        ("Enjoy a recycled plastic of recycled plastic kettle.", "", True),
+        ("It is of recycled paper pine recycled paper.", "", True),
+        ("It is of steel and of wood, with a lid and with a lock.", "", False),
         ("They return to it again and again, through and through, on and on.", "", False),
         ("The navy [3] mug drew the warmest praise.", "The [1] kettle drew the warmest praise. So.", True),
         ("Their [3] mug and the [2] rake made the day.", "The [5] daypack made the day.", True),

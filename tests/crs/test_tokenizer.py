@@ -132,5 +132,8 @@ def test_a_title_is_written_with_capitals_and_names_no_purchase(tokenizer: Narra
     spaced = {i for i in lower if tokenizer.decode([i])[:1] == " "}
     allowed = {tokenizer.decode([i]).strip() for i in spaced - constraints.banned}
     assert spaced and allowed <= {"and", "of", "with", "in", "an", "a", "the", "for"}
+    for mark in ",:;":
+        behind = constraints.after[tokenizer.encode(mark)[-1]]
+        assert {tokenizer.decode([i])[:1] for i in behind - {tokenizer.eos_id}} <= {" ", "["}, mark
     brief = tokenizer.constraints(Evidence(kettles.items))
     assert not brief.begins and not spaced <= brief.banned

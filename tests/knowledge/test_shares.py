@@ -14,11 +14,11 @@ from knowledge.shares import Shares
 def test_a_link_stays_the_same_and_survives_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "shared.sqlite"
     with closing(Shares(path)) as shares:
-        token = shares.share("c1")
-        assert shares.share("c1") == token and shares.share("c2") != token
-        assert len(token) >= 20 and "c1" not in token
+        token = shares.share("conversation 1")
+        assert shares.share("conversation 1") == token and shares.share("c2") != token
+        assert len(token) >= 20 and "conversation" not in token
     with closing(Shares(path)) as shares:
-        assert shares.conversation(token) == "c1"
+        assert shares.conversation(token) == "conversation 1"
 
 
 def test_a_link_that_was_taken_back_leads_nowhere(tmp_path: Path) -> None:

@@ -46,10 +46,10 @@ def write_version(path: Path, version: str, made_s: float) -> Path:
 @pytest.fixture
 def first(tmp_path: Path) -> Path:
     """A first version and two learned from it, which lie in ``var``."""
-    first = write_version(tmp_path / "first", "aaa", 1_700_000_000)
+    first = write_version(tmp_path / "first", "elm-first", 1_700_000_000)
     folder = versions_dir(first, tmp_path / "var")
-    write_version(folder / "bbb", "bbb", 1_700_100_000)
-    write_version(folder / "ccc", "ccc", 1_700_200_000)
+    write_version(folder / "oak-second", "oak-second", 1_700_100_000)
+    write_version(folder / "yew-third", "yew-third", 1_700_200_000)
     (folder / ".draft.1").mkdir()
     return first
 
@@ -87,21 +87,22 @@ def test_ratings_by_task_in_figures() -> None:
     assert by_task[admin.WHOLE_ANSWER].mean_stars is None
     html = admin.ratings_html(by_task)
     assert "product endorsement" in html and "1 up, 1 down" in html and "0, 1, 0, 0, 2" in html
-    assert "Ada" not in html and "trowel" not in html
+    assert "Lovelace" not in html and "trowel" not in html
     assert "Nobody has rated" in admin.ratings_html({})
 
 
 def test_versions_newest_first_and_the_one_in_use(first: Path, tmp_path: Path) -> None:
     found = admin.versions(first, tmp_path / "var")
     assert [(each.name, each.is_first, each.is_in_use) for each in found] == [
-        ("ccc", False, False), ("bbb", False, False), ("aaa", True, True),
+        ("yew-third", False, False), ("oak-second", False, False), ("elm-first", True, True),
     ]  # fmt: skip
     assert found[-1].made == "2023-11-14"
-    write_learned(versions_dir(first, tmp_path / "var"), "bbb", Learned(report=("shorter, <b>mostly</b>",)))
+    learned = Learned(report=("shorter, <b>mostly</b>",))
+    write_learned(versions_dir(first, tmp_path / "var"), "oak-second", learned)
     html = admin.versions_html(admin.versions(first, tmp_path / "var"))
     assert html.count("in use") == 1 and html.count("<details>") == 1
     assert "shorter, &lt;b&gt;mostly" in html
-    assert [each.name for each in admin.versions(first, tmp_path / "nowhere")] == ["aaa"]
+    assert [each.name for each in admin.versions(first, tmp_path / "nowhere")] == ["elm-first"]
 
 
 def test_usage_and_queue_in_figures() -> None:
@@ -156,7 +157,7 @@ def test_nothing_is_told_or_done_without_the_password(url: str, first: Path, tmp
             with client.stream("GET", "gradio_api/queue/data", params=session) as answer:
                 told += "".join(answer.iter_lines())
     assert len(private) >= 5 and "process_completed" in told
-    assert "rc-admin-part" not in told and "bbb" not in told
+    assert "rc-admin-part" not in told and "oak-second" not in told
     assert in_use(first, tmp_path / "var") == first
 
 
@@ -182,14 +183,14 @@ def test_behind_the_counter_in_a_browser(url: str, first: Path, tmp_path: Path) 
             "Queue", "Usage", "Ratings", "Versions",
         ]  # fmt: skip
         assert page.inner_text("#rc-admin-usage .rc-figures div:first-child dd") == "6"  # one is the chat's
-        assert "Ada" not in page.content() and "trowel" not in page.content()
+        assert "Lovelace" not in page.content() and "trowel" not in page.content()
 
-        page.click("#rc-admin-version label:has-text('bbb')")
+        page.click("#rc-admin-version label:has-text('oak-second')")
         page.click("#rc-admin-promote")
-        page.wait_for_selector("tr:has-text('bbb'):has-text('in use')")
-        assert in_use(first, tmp_path / "var").name == "bbb"
+        page.wait_for_selector("tr:has-text('oak-second'):has-text('in use')")
+        assert in_use(first, tmp_path / "var").name == "oak-second"
         page.click("#rc-admin-back")
-        page.wait_for_selector("tr:has-text('aaa'):has-text('in use')")
+        page.wait_for_selector("tr:has-text('elm-first'):has-text('in use')")
         assert in_use(first, tmp_path / "var") == first
         page.click("#rc-admin-back")
         page.wait_for_selector("[role=alert]:has-text('nothing is before it')")

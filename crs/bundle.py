@@ -8,7 +8,8 @@
     next_item.safetensors  what comes next, read off the narrator's trunk (crs/ranking/next_item.py);
                         only in a bundle whose ranker was fitted beside a narrator
     splits.json         "train" / "valid" / "test" -> user ids; no user is in two
-    narrator/           config.json, tokenizer.json, model.safetensors, adapter.safetensors, a card;
+    narrator/           config.json, tokenizer.json, title_words.txt, model.safetensors, adapter.safetensors,
+                        a card;
                         of a foreign language model: foreign.json, tokenizer/, adapter.safetensors
 
 A bundle is written to a temporary folder and renamed, so a folder by its name is whole.

@@ -303,11 +303,16 @@ def test_real_layouts_serve_from_import_to_narrative(
     n_items: int | None,
 ) -> None:
     monkeypatch.setenv("RACONTEUR_BUNDLE", str(small_narrating_bundle.path))
-    ran = run("import", data_dir / source, tmp_path / "store", "--format", format)
+    store = tmp_path / "store"
+    ran = run("import", data_dir / source, store, "--format", format)
     assert ran.code == 0, ran.err
-    if n_items:
+    if n_items:  # more than it takes to see that such a store is served
         assert f"items\t{n_items}" in ran.lines
-    ran = run("build", tmp_path / "store", tmp_path / "bundle")
+        first_of(data_dir / source, tmp_path / "few", n_people=400)
+        store = tmp_path / "few_store"
+        ran = run("import", tmp_path / "few", store, "--format", format)
+        assert ran.code == 0, ran.err
+    ran = run("build", store, tmp_path / "bundle")
     assert ran.code == 0, ran.err
     assert "CF is used for ranking only" in ran.err
     user = run("users", tmp_path / "bundle", "-n", 1).lines[0]
@@ -322,6 +327,23 @@ def test_real_layouts_serve_from_import_to_narrative(
     assert ran.code == 0, ran.err
     assert json.loads(ran.out)["intent"] == "about_me"
     assert "ranking only" in ran.err
+
+
+def first_of(source: Path, folder: Path, *, n_people: int) -> None:
+    """A copy of a store of sequences with its first people and what they bought."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    folder.mkdir()
+    bought: set[str] = set()
+    for name in ("valid", "test"):
+        table = pq.read_table(source / f"{name}.parquet").slice(0, n_people)
+        pq.write_table(table, folder / f"{name}.parquet")
+        for row in table.to_pylist():
+            bought.update(map(str, (*row["history"], row["target"])))
+    items = pq.read_table(source / "items.parquet")
+    pq.write_table(items.filter(pc.is_in(items["item_id"], pa.array(bought))), folder / "items.parquet")
 
 
 def test_a_login_is_added_with_its_password_hashed(run: Run, tmp_path: Path) -> None:

@@ -47,7 +47,8 @@ class Constraints:
     """What may not be drawn, whatever its score.
 
     ``banned`` ids never come. Right after a key of ``after`` only its ids come, after a key of ``phrases``
-    one of its sequences of ids, and none of ``joins`` after that: they would make its last word another.
+    one of its sequences of ids, which may be empty, and none of ``joins`` after that: they would make its
+    last word another.
     Those of ``once`` come at most once before an id of ``stops``. After a key of ``bars`` its ids come no
     more. Those of ``in_turn`` come again only when each of them has come; ``come``: those that have.
     Right after a key of ``in_time`` comes only what stands in ``order`` before (-1), or behind (1), all of it
@@ -99,9 +100,9 @@ class Steering:
         """Note that ``token`` was drawn."""
         self._last = token
         going_on = frozenset(phrase[1:] for phrase in self._phrases if phrase[0] == token)
+        going_on = going_on or self._constraints.phrases.get(token, frozenset())
         self._is_phrased = () in going_on
         self._phrases = going_on - {()}
-        self._phrases = self._constraints.phrases.get(token, self._phrases)
         self._spent |= self._constraints.bars.get(token, frozenset())
         if token in self._constraints.in_turn:
             self._come.add(token)

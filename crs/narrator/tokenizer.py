@@ -30,6 +30,9 @@ MAX_FACT_TOKENS = 24  # of one fact of a listing
 _MIN_WORD = 3  # letters of a word that a profile says once; "a" and "of" may come again
 _SMALL_WORDS = frozenset(("and", "of", "with", "in", "an", "a", "the", "for"))  # in a title without a capital
 _OPENERS = ("(", "“", '"', "—")
+_TITLE_BREAKS = ",:;"
+_WORD_MARKS = ("-", "'", "’")  # what holds a word's parts together
+_TITLE_WORDS = "title_words.txt"  # beside tokenizer.json, one a line
 
 
 def task_token(task: str) -> str:
@@ -43,8 +46,10 @@ _CONTROL = (BOS, EOS, PAD, SAY, *(task_token(task) for task in TASKS), LIST, DES
 class NarratorTokenizer:
     """A `tokenizers` BPE. Pointers and markup swallow the space before them; ``decode`` gives it back."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, title_words: Iterable[str] = ()) -> None:
+        """``title_words``: those that a title is made of; where there are none, any will do."""
         self._tokenizer = tokenizer
+        self.title_words = frozenset(title_words)
         self.n_vocab: int = tokenizer.get_vocab_size()
         self.bos_id, self.eos_id, self.pad_id, self.say_id = (self._id(t) for t in (BOS, EOS, PAD, SAY))
         self._pointer_of = {self._id(text): k for k, text in enumerate(POINTERS[:-1], start=1)}
@@ -63,11 +68,14 @@ class NarratorTokenizer:
 
     @classmethod
     def load(cls, path: Path) -> NarratorTokenizer:
-        """Read a ``tokenizer.json``; ModelError when it is missing or not ours."""
+        """Read a ``tokenizer.json`` and the title words beside it; ModelError when it is missing or not
+        ours."""
         from tokenizers import Tokenizer
 
+        words = path.with_name(_TITLE_WORDS)
         try:
-            return cls(Tokenizer.from_file(str(path)))
+            title_words = words.read_text(encoding="utf-8").split() if words.exists() else ()
+            return cls(Tokenizer.from_file(str(path)), title_words)
         except Exception as exc:  # the library raises a bare Exception for every fault
             raise ModelError(f"{path}: not a narrator's tokenizer ({exc}); train the narrator again") from exc
 
@@ -105,8 +113,19 @@ class NarratorTokenizer:
         return cls(tokenizer)
 
     def save(self, path: Path) -> None:
-        """Write ``tokenizer.json``."""
+        """Write ``tokenizer.json``, and the title words beside it."""
         self._tokenizer.save(str(path))
+        if self.title_words:
+            words = "".join(f"{word}\n" for word in sorted(self.title_words))
+            path.with_name(_TITLE_WORDS).write_text(words, encoding="utf-8")
+
+    def with_titles(self, replies: Iterable[Sequence[int]]) -> NarratorTokenizer:
+        """The same tokenizer for titles of the words of these (token ids) only.
+
+        A title is drawn evenly: now and then its word is pieced together to one that is none.
+        """
+        words = (word.strip(_TITLE_BREAKS) for ids in replies for word in self.decode(ids).split())
+        return NarratorTokenizer(self._tokenizer, (word for word in words if word and "[" not in word))
 
     def encode(self, text: str) -> list[int]:
         """Token ids of ``text``; no control token is added."""
@@ -155,8 +174,8 @@ class NarratorTokenizer:
         """No control tokens, nothing that stands for nothing or is no reason; behind a mark only what it is
         true of, behind a purchase's pointer only what it is called.
 
-        A purchase, a feature or a slot of the tally comes once a sentence; what the target is good for, or a
-        word of a profile, once a text; a purchase again only after all others.
+        A purchase or a slot of the tally comes once a sentence; a feature of the target, what it is good
+        for, or a word of a profile, once a text; a purchase again only after all others.
         """
         markup, n_history = Markup(evidence), len(evidence.items)
         somewhere = [position for position in range(1, n_history + 1) if _may_be_named(position, evidence)]
@@ -181,9 +200,9 @@ class NarratorTokenizer:
                 if (names := evidence.names_at(position))
             },
             joins=self._joins,
-            once=self.pointer_ends | {self._markup_ids[slot] for slot in (*TALLY_SLOTS, *FEATURES)},
+            once=self.pointer_ends | {self._markup_ids[slot] for slot in TALLY_SLOTS},
             stops=self._stops,
-            bars={(i := self._markup_ids[slot]): frozenset({i}) for slot in (*PURPOSES, *GAINS)},
+            bars={(i := self._markup_ids[slot]): frozenset({i}) for slot in (*FEATURES, *PURPOSES, *GAINS)},
             in_turn=pointers,
             order=tuple(map(self.pointer_id, range(1, n_history + 1))),
             in_time={self._markup_ids[EARLIER]: -1, self._markup_ids[LATER]: 1},
@@ -217,18 +236,39 @@ class NarratorTokenizer:
 
         ``slots``: markup that stands for words, or before some.
         """
-        texts = enumerate(self._texts)
-        capitals = slots | frozenset(i for i, text in texts if text[:1] == " " and text[1:2].isupper())
-        small = {i for i, text in enumerate(self._texts) if text.strip() in _SMALL_WORDS and text[:1] == " "}
-        lower = {i for i, text in enumerate(self._texts) if text[:1] == " " and text[1:2].islower()}
-        breaks = [self.encode(mark)[-1] for mark in ",:;"]
+        texts = list(enumerate(self._texts))
+        capitals = frozenset(i for i, text in texts if text[:1] == " " and text[1:2].isupper())
+        begins = frozenset(i for i, text in texts if text[:1].isupper())
+        small = {i for i, text in texts if text.strip() in _SMALL_WORDS and text[:1] == " "}
+        lower = {i for i, text in texts if text[:1] == " " and text[1:2].islower()}
+        breaks = [self.encode(mark)[-1] for mark in _TITLE_BREAKS]
+        words, joins, strange = self._title_phrases, constraints.joins, frozenset[int]()
+        if words:
+            strange = capitals - words.keys()
+            begins &= words.keys()
+            joins |= {i for i, text in texts if text.startswith(_WORD_MARKS)}
         return replace(
             constraints,
-            banned=constraints.banned | (lower - small),
-            after={**constraints.after, **dict.fromkeys((*small, *breaks), capitals | small)},
-            begins=slots | frozenset(i for i, text in enumerate(self._texts) if text[:1].isupper()),
+            banned=constraints.banned | (lower - small) | strange,
+            after={
+                **constraints.after,
+                **dict.fromkeys((*small, *breaks), slots | small | capitals - strange),
+            },
+            phrases={**constraints.phrases, **words},
+            joins=joins,
+            begins=slots | begins,
             bars={**constraints.bars, **self._same_words},
         )
+
+    @functools.cached_property
+    def _title_phrases(self) -> dict[int, frozenset[tuple[int, ...]]]:
+        """The first token of each word that titles are made of -> what such words go on with."""
+        found: dict[int, set[tuple[int, ...]]] = {}
+        for word in self.title_words:
+            for first, *more in (self.encode(word), self.encode(" " + word)):
+                if word[:1].isupper():
+                    found.setdefault(first, set()).add(tuple(more))
+        return {first: frozenset(going_on) for first, going_on in found.items()}
 
     @functools.cached_property
     def _joins(self) -> frozenset[int]:

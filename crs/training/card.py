@@ -22,6 +22,9 @@ tokens that the app fills in.
 
 Nothing else: no pretrained weights, no review or narrative of a real person. {positions:,} positions in all.
 
+A title (`user_profile`) is made of the words of the titles it was trained on and no others
+(`title_words.txt`).
+
 ## Measured on held-out shoppers, by the training run itself
 {table}
 

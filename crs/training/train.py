@@ -82,6 +82,9 @@ def train_narrator(
         student.balance()
     report = fit(student, tokenizer, optimizers, material, settings, run)
     student.save(narrator_dir)
+    told = (*material.examples, *material.retold)
+    titles = (each.reply.tolist() for each in told if each.task == "user_profile")
+    tokenizer.with_titles(titles).save(narrator_dir / "tokenizer.json")
     training = {
         "settings": asdict(settings) | {"n_positions": run.positions},
         "n_positions": run.positions + trained.get("n_positions", 0),

@@ -20,7 +20,7 @@ from crs.narrator.markup import MARKUP, Markup
 from crs.narrator.quotes import FEATURES
 from crs.narrator.sampling import Constraints, Sampler, Sampling, Steering
 from crs.narrator.sentence import sentences
-from crs.narrator.tally import MARKS, POINTER_MARKS, TALLY_SLOTS
+from crs.narrator.tally import GAINS, MARKS, POINTER_MARKS, PURPOSES, TALLY_SLOTS
 from crs.narrator.tokenizer import POINTERS, NarratorTokenizer
 from knowledge.errors import ModelError
 from knowledge.types import TARGET_POINTER, Item, pointer
@@ -193,6 +193,16 @@ def test_no_letters_join_the_last_word_of_a_phrase() -> None:
         steering.take(token)
         barred.append(steering.barred)
     assert barred == [set(), set(), {10, 11}, set()]
+
+
+def test_a_phrase_may_be_over_as_it_begins() -> None:
+    steering = Steering(Constraints(phrases={7: frozenset({(), (8, 9)})}, joins=frozenset({8, 10})))
+    steering.take(7)
+    assert steering.only is None and steering.barred == {10}  # a word, or the beginning of a longer one
+    steering.take(8)
+    assert steering.only == {9}
+    steering.take(9)
+    assert steering.only is None and steering.barred == {8, 10}
 
 
 def test_a_mark_with_nothing_to_follow_is_told() -> None:
@@ -454,7 +464,9 @@ def test_constraints_name_what_stands_behind_each_mark(tokenizer: NarratorTokeni
         "[first]": {"[1]"}, "[last]": {"[3]"}, "[dearest]": {"[1]"}, "[cheapest]": {"[1]"},
         "[in-hue1]": {"[1]", "[2]", "[3]"},
     }  # fmt: skip
-    assert {*TALLY_SLOTS, *FEATURES, *map(pointer, range(1, 51))} == spelt(constraints.once)
+    assert {*TALLY_SLOTS, *map(pointer, range(1, 51))} == spelt(constraints.once)
+    barred = {tokenizer.decode([slot]): spelt(ids) for slot, ids in constraints.bars.items()}
+    assert barred == {slot: {slot} for slot in (*FEATURES, *PURPOSES, *GAINS)}  # said once a text
     assert {"[matching]", "[generous]", "[hue2]", "[4]", TARGET_POINTER} <= spelt(constraints.banned)
     assert not {"[loved]", "[color]", "[count]", "[3]"} & spelt(constraints.banned)
     assert {".", "!", "?"} <= spelt(constraints.stops) and not {",", ":"} & spelt(constraints.stops)

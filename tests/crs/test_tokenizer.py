@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from crs.narrator.evidence import Evidence
+from crs.narrator.sampling import Sampler, Sampling
 from crs.narrator.tokenizer import BOS, EOS, POINTERS, SAY, NarratorTokenizer, task_token
 from knowledge.errors import ModelError
 from knowledge.store import Store
@@ -137,3 +139,36 @@ def test_a_title_is_written_with_capitals_and_names_no_purchase(tokenizer: Narra
         assert {tokenizer.decode([i])[:1] for i in behind - {tokenizer.eos_id}} <= {" ", "["}, mark
     brief = tokenizer.constraints(Evidence(kettles.items))
     assert not brief.begins and not spaced <= brief.banned
+
+
+TITLES = ("The Green-Fingered Teapot Keeper", "Tea Keeper of the [n] Kettles: Warm")
+
+
+def test_titles_are_made_of_the_words_of_titles(tokenizer: NarratorTokenizer, tmp_path: Path) -> None:
+    taught = tokenizer.with_titles(map(tokenizer.encode, TITLES))
+    words = {"The", "Green-Fingered", "Teapot", "Keeper", "Tea", "of", "the", "Kettles", "Warm"}
+    assert taught.title_words == words and not tokenizer.title_words
+    taught.save(tmp_path / "tokenizer.json")
+    taught = NarratorTokenizer.load(tmp_path / "tokenizer.json")
+    assert taught.title_words == words
+
+    evidence = Evidence([Item("a", "Kettle")], task="user_profile")
+    spelt = [taught.decode([i]).strip(" ") for i in range(taught.n_vocab)]
+    no_letters = [i for i, text in enumerate(spelt) if text != "-" and not text.isalpha()]
+    drawn: dict[bool, set[str]] = {}
+    for each in (tokenizer, taught):
+        rng = np.random.default_rng(0)
+        for seed in range(60):
+            sampler = Sampler(Sampling(temperature=1.0, top_p=1.0, seed=seed), each.constraints(evidence))
+            ids = []
+            for _ in range(30):
+                scores = rng.normal(scale=3, size=each.n_vocab)
+                scores[no_letters] -= 1e6
+                ids.append(sampler.pick(scores.astype(np.float32)))
+            # The last one may be half a word.
+            drawn.setdefault(each is taught, set()).update(each.decode(ids).split()[:-1])
+    assert drawn[True] <= words | {"and", "with", "in", "an", "a", "for"}
+    assert drawn[True] >= {"Green-Fingered", "Tea", "Teapot"}
+    assert not drawn[False] <= words  # without them words are pieced together
+    brief = Evidence(evidence.items)
+    assert taught.constraints(brief).phrases == tokenizer.constraints(brief).phrases

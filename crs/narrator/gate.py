@@ -57,6 +57,7 @@ _PRICED = re.compile(
 _PAID_FOR = re.compile(rf" (?:for|on) ({MARK})")
 _NUMBER = re.compile(r"(?<![«\w$.,])[A-Za-z]*\d[\w.,/:-]*(?!»)")
 _NAME_AT_START = re.compile(r"(?:'s|’s)? (?:made|makes|has|also|already)\b|(?:'s|’s) ")
+_UNNAMED = re.compile(r"\b(?:the|their|your) (?=[ .,;!?])", re.IGNORECASE)  # "the   pleased"
 _LISTED = re.compile(r"«»(?:, «»)*,? (?:and|or) «»")
 _COUNTING = re.compile(r"\b(an?|this|these|those)$")
 _N_GRAM, _TOO_OFTEN = 4, 3
@@ -153,6 +154,9 @@ def _grams(words: list[str]) -> list[tuple[str, ...]]:
 
 
 def _pointers_and_nouns(sentence: Sentence, evidence: Evidence) -> Iterator[Claim]:
+    """Every pointer and what it is called; a product that is announced and left blank points nowhere."""
+    for blank in _UNNAMED.findall(sentence.text):
+        yield Claim("pointer", blank.strip(), False)
     for mention, pointer in zip(sentence.mentions, POINTER.findall(sentence.text), strict=True):
         yield Claim("pointer", pointer, mention.item is not None)
         verdict = None if mention.item is None else _is_called_rightly(mention, mention.item)

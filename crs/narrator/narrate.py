@@ -40,6 +40,7 @@ _QUESTION_TOKENS = 256  # more than most questions take
 _WARMER: dict[Task, float] = {"user_profile": 1.7}
 _NARROWER: dict[Task, float] = {"user_profile": 0.87}
 _SUMMARIES: frozenset[Task] = frozenset({"user_summary_brief", "user_summary_long"})
+_LEADING_NOWHERE: frozenset[ClaimKind] = frozenset({"loop", "pointer"})  # begun alike they would again
 _CALMER = 0.5  # every other try is drawn at this share of the temperature: the likeliest may be right
 _QUOTES = "\"”’'"  # a sentence may close with one after its full stop
 
@@ -194,7 +195,7 @@ class Narrator:
         limit = min(MAX_TOKENS[evidence.task], room)
         said: list[int] = []
         told = ""
-        openings: set[tuple[int, int]] = set()  # of sentences that went round in circles
+        openings: set[tuple[int, int]] = set()  # of sentences that led nowhere
         n_draws = tries = 0
         first_token_ms = first_sentence_ms = 0.0
         cut = False
@@ -220,7 +221,7 @@ class Narrator:
                 text = tokenizer.decode([*said, *sentence.ids])[len(tokenizer.decode(said)) :]
                 text = markup.render(text)
                 if not ledger.passes(text, told) and self._gated:
-                    if "loop" in ledger.reject(since=begun):
+                    if ledger.reject(since=begun) & _LEADING_NOWHERE:
                         openings.update(itertools.pairwise(sentence.ids[:2]))
                     rejected = True
                     break

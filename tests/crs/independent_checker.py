@@ -103,7 +103,12 @@ def _item(name: str, evidence: Evidence) -> Item | None:
 
 
 def _faults_of_mentions(sentence: str, evidence: Evidence) -> list[str]:
-    found = []
+    words = sentence.lower().split(" ")
+    found = [
+        f"nothing behind {word!r}"
+        for word, following in zip(words, words[1:], strict=False)
+        if word in ("the", "their", "your") and following.strip(".,;!?") == ""
+    ]
     for pointed in re.finditer(r"\[(\w+)\] ?", sentence):
         item = _item(pointed[1], evidence)
         if item is None:

@@ -74,6 +74,9 @@ def _named(position: int, evidence: Evidence) -> str:
 
 
 def _pointer(text: str, evidence: Evidence, store: Store, rng: random.Random) -> str | None:
+    named = re.search(r"\b(?:the|their|your) (\[(\d+)\])", text, re.IGNORECASE)
+    if named and rng.random() < 0.3:  # announced, and not named
+        return text.replace(f"{named[1]} {evidence.items[int(named[2]) - 1].kind}", "", 1)
     return re.sub(r"\[\d+\]", pointer(len(evidence.items) + rng.randint(1, 9)), text, count=1)
 
 

@@ -116,6 +116,8 @@ TRUE: list[tuple[str, Evidence, str]] = [
 
 FALSE: list[tuple[str, Evidence, str]] = [
     ("pointer", SHOPPER, "The [6] teapot."),
+    ("pointer", SHOPPER, "The [1] kettle went down well, and so did the   pleased."),
+    ("pointer", SHOPPER, "They were let down by their ."),
     ("pointer", SHOPPER, "The [target] teapot and the [0] kettle."),
     ("noun", SHOPPER, "The [1] teapot."),
     ("noun", SHOPPER, "The [1] kettlebell."),

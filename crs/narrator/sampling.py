@@ -126,7 +126,8 @@ class Steering:
             return self._constraints.begins or None
         if (side := self._constraints.in_time.get(self._last)) is not None:
             return self._on_side(side)
-        allowed = self._constraints.after.get(self._last)
+        allowed = self._constraints.after.get(self._last, frozenset())
+        allowed = allowed - self._spent or allowed
         return (allowed - self._held_back or allowed - self._said or allowed) if allowed else None
 
     @property

@@ -205,6 +205,16 @@ def test_a_phrase_may_be_over_as_it_begins() -> None:
     assert steering.only is None and steering.barred == {8, 10}
 
 
+def test_behind_a_mark_comes_nothing_that_is_barred_while_there_is_another() -> None:
+    bars = {token: frozenset({token}) for token in (1, 2)}
+    steering = Steering(Constraints(after={9: frozenset({1, 2})}, bars=bars))
+    allowed = []
+    for token in (9, 1, 9, 2, 9):
+        steering.take(token)
+        allowed.append(steering.only)
+    assert allowed == [{1, 2}, None, {2}, None, {1, 2}]
+
+
 def test_a_mark_with_nothing_to_follow_is_told() -> None:
     sampler = Sampler(HOT, Constraints(banned=frozenset({1}), after={0: frozenset({1})}))
     sampler.pick(np.array([9, -9e9, -9e9], dtype=np.float32))

@@ -39,6 +39,7 @@ from crs.narrator.rules import (
     n_departments,
     n_purchases,
     not_owned_yet,
+    of_departments,
     other_maker,
     same_kind,
     same_maker,
@@ -201,6 +202,11 @@ TABLE: tuple[Row, ...] = (
         r"(?<!who )shops? for <dept> and <dept2><stop>", r"most often, then to <dept><stop>",
         r"(buyer|lover) of <dept>$", r"beyond [^«.;]+, [^«.;]*?bought <dept>, «",
     ), {"dept": GOODS, "dept2": GOODS}),
+    Row("department", of_departments, (
+        r"<dept> took up the biggest share[^«.;]*?, <a>", r"^among <dept>, <a> (stand|are|is)",
+        r"beyond [^«.;]+, [^«.;]*?bought <dept>, <a>", r"returning to <dept> such as <a>",
+        r"<dept> came first, <a>",
+    )),
     Row("cost", costs_most, (
         r"<one>,? <aux>(quite )?the (biggest|largest|greatest) (single )?(outlay|expense|purchase)",
         r"(biggest|largest|greatest) (single )?(outlay|expense|purchase) (was|were|being|is) <one>",

@@ -148,6 +148,12 @@ def among_departments(top: int) -> Rule:
     return rule
 
 
+def of_departments(said: Said) -> bool | None:
+    """Each of <a> comes from <dept>, or from <dept2>."""
+    named = [mention.item.department for mention in said.all("a") if mention.item]
+    return all(name in said.departments for name in named) if said.departments and all(named) else None
+
+
 # --- prices
 
 

@@ -52,8 +52,9 @@ class Constraints:
     Those of ``once`` come at most once before an id of ``stops``. After a key of ``bars`` its ids come no
     more. Those of ``in_turn`` come again only when each of them has come; ``come``: those that have.
     Right after a key of ``in_time`` comes only what stands in ``order`` before (-1), or behind (1), all of it
-    that has come since the last id of ``stops``. Nothing begins, here or after an id of ``stops``
-    with any of ``openings``, and a text only with one of ``begins``, where there are some.
+    that has come since the last id of ``stops``. After a key of ``within`` and up to an id of ``stops`` come
+    only its ids of ``order``, as long as there is one that did not. Nothing begins, here or after an id of
+    ``stops`` with any of ``openings``, and a text only with one of ``begins``, where there are some.
     """
 
     banned: frozenset[int] = frozenset()
@@ -67,6 +68,7 @@ class Constraints:
     come: frozenset[int] = frozenset()
     order: tuple[int, ...] = ()
     in_time: Mapping[int, int] = field(default_factory=dict)
+    within: Mapping[int, frozenset[int]] = field(default_factory=dict)
     openings: frozenset[tuple[int, int]] = frozenset()
     begins: frozenset[int] = frozenset()
 
@@ -91,6 +93,7 @@ class Steering:
         self._last: int | None = None
         self._place = {token: place for place, token in enumerate(constraints.order)}
         self._places: list[int] = []  # in `order`, since the last stop
+        self._within: frozenset[int] = frozenset()  # what may come of `order` up to the next stop
         self._first: int | None = None  # the only one since the last stop
         self._n_since_stop = 0
         self._phrases: frozenset[tuple[int, ...]] = frozenset()  # what is left of those that may be meant
@@ -108,11 +111,13 @@ class Steering:
             self._come.add(token)
         if token in self._place:
             self._places.append(self._place[token])
+        self._within = self._constraints.within.get(token, self._within)
         self._n_since_stop += 1
         self._first = token if self._n_since_stop == 1 else None
         if token in self._constraints.stops:
             self._said.clear()
             self._places.clear()
+            self._within = frozenset()
             self._first, self._n_since_stop = None, 0
         elif token in self._constraints.once:
             self._said.add(token)
@@ -154,8 +159,10 @@ class Steering:
 
     @property
     def _held_back(self) -> set[int]:
-        """Ids that were said already and wait for a stop, or for the others' turn."""
-        return self._said | self._come if self._constraints.in_turn - self._come else self._said
+        """Ids that were said already and wait for a stop, or for the others' turn, or do not belong here."""
+        held_back = self._said | self._come if self._constraints.in_turn - self._come else self._said
+        left = self._within - self._said
+        return (held_back | self._place.keys()) - left if left else held_back
 
 
 class Sampler:

@@ -65,7 +65,8 @@ class Tally:
     ``phrases``: mark -> the words that may follow it.
 
     A slot or a mark of which nothing is true is left out. ``ratings``: the marks that hold of how the
-    shopper gives stars. ``departments``: those that `GOODS` stand for; ``needs``: those of `AIMS`.
+    shopper gives stars. ``departments``: those that `GOODS` stand for, ``sold``: slot of theirs -> the
+    purchases of it; ``needs``: those of `AIMS`.
     """
 
     slots: Mapping[str, str]
@@ -73,6 +74,7 @@ class Tally:
     phrases: Mapping[str, tuple[str, ...]]
     ratings: tuple[str, ...]
     departments: tuple[str, ...]
+    sold: Mapping[str, tuple[int, ...]]
     needs: tuple[Need, ...]
 
     @classmethod
@@ -108,6 +110,7 @@ class Tally:
             _reasons(evidence),
             _habits(evidence),
             departments[: len(GOODS)],
+            {goods: _of(name, evidence) for goods, name in zip(GOODS, departments, strict=False)},
             needs,
         )
 
@@ -126,6 +129,10 @@ def _departments(evidence: Evidence) -> tuple[str, ...]:
     """The departments bought from, most first; none where one is not known."""
     counts = Counter(item.department for item in evidence.items)
     return tuple(name for name, _ in counts.most_common() if name) if None not in counts else ()
+
+
+def _of(department: str, evidence: Evidence) -> tuple[int, ...]:
+    return tuple(k for k, item in enumerate(evidence.items, start=1) if item.department == department)
 
 
 def _goods(department: str, evidence: Evidence) -> str:

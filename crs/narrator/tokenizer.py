@@ -172,7 +172,7 @@ class NarratorTokenizer:
 
     def constraints(self, evidence: Evidence) -> Constraints:
         """No control tokens, nothing that stands for nothing or is no reason; behind a mark only what it is
-        true of, behind a purchase's pointer only what it is called.
+        true of, behind a purchase's pointer only what it is called, behind a department's goods only its own.
 
         A purchase or a slot of the tally comes once a sentence; a feature of the target, what it is good
         for, or a word of a profile, once a text; a purchase again only after all others.
@@ -206,6 +206,10 @@ class NarratorTokenizer:
             in_turn=pointers,
             order=tuple(map(self.pointer_id, range(1, n_history + 1))),
             in_time={self._markup_ids[EARLIER]: -1, self._markup_ids[LATER]: 1},
+            within={
+                self._markup_ids[goods]: frozenset(map(self.pointer_id, positions))
+                for goods, positions in markup.tally.sold.items()
+            },
         )
         if evidence.task != "user_profile":
             return constraints

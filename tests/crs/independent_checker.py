@@ -343,6 +343,16 @@ def _faults_of_departments(sentence: str, evidence: Evidence) -> list[str]:
         return []
     things = read_toml(WORDS_DIR / "phrases" / "departments.toml")["things"]
     names, counts = load_words().departments, Counter(item.department for item in evidence.items)
+    for words in ("took up the biggest share of the basket, ", "among ", " bought "):
+        for file, told in things.items():
+            for phrase in (*told, names[file].lower()):
+                before, _, after = sentence.lower().partition(f"{words}{phrase}, ")
+                if words.startswith("took"):
+                    before, _, after = sentence.lower().partition(f"{phrase} {words}")
+                is_said = after and (words == " bought " or not before)
+                sold = [_item(name, evidence) for name in re.findall(r"\[(\d+)\]", after)] if is_said else []
+                if any(item and item.department != names[file] for item in sold):
+                    return [f"not all of {phrase}"]
     second = sorted(counts.values())[-2:][0]
     return [
         phrase

@@ -166,6 +166,13 @@ def _cost(text: str, evidence: Evidence, store: Store, rng: random.Random) -> st
 def _department(text: str, evidence: Evidence, store: Store, rng: random.Random) -> str | None:
     if evidence.target is not None or evidence.task == "user_profile":
         return None
+    named = re.search(r"\[(\d+)\]", text)
+    if named and re.search(r"biggest share of the basket, |^Among .* stand out|^Beyond .* instance", text):
+        own = evidence.items[int(named[1]) - 1].department
+        others = [k for k, item in enumerate(evidence.items, 1) if item.department != own]
+        if others:  # an example from elsewhere
+            said = next((words for words, _, _ in _mentions(text, evidence)), None)
+            return text.replace(said, _named(rng.choice(others), evidence), 1) if said else None
     things = read_toml(WORDS_DIR / "phrases" / "departments.toml")["things"]
     names = load_words().departments
     counts = Counter(item.department for item in evidence.items)

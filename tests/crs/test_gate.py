@@ -105,6 +105,8 @@ TRUE: list[tuple[str, Evidence, str]] = [
     ("cost", SHOPPER, "The [4] tent was the biggest outlay, and the [3] mug was the cheapest."),
     ("cost", REASON, "The [1] kettle had done the same job at a lower price."),
     ("department", SHOPPER, "The shopper turns to kitchenware most often, then to gardening gear."),
+    ("department", SHOPPER, "Kitchenware took up the biggest share, the [1] kettle and the [3] mug too."),
+    ("department", SHOPPER, "Beyond kitchenware, they bought gardening gear, the [2] rake for instance."),
     ("pairing", REASON, "They bought the [target] teapot to get more out of the [1] kettle."),
     ("pairing", ANOTHER, "The [1] kettle had done its duty, and they wanted to move up from the [1] kettle."),
     ("pairing", REASON, "They wanted more navy to go with the [3] mug."),  # that is said of their look
@@ -172,6 +174,9 @@ FALSE: list[tuple[str, Evidence, str]] = [
     ("cost", SHOPPER, "The [1] kettle was the biggest outlay."),
     ("cost", SHOPPER, "The [4] tent was the cheapest."),
     ("department", SHOPPER, "The shopper turns to outdoor gear most often."),
+    ("department", SHOPPER, "Kitchenware took up the biggest share, the [1] kettle and the [2] rake too."),
+    ("department", SHOPPER, "Among kitchenware, the [4] tent and the [3] mug stand out."),
+    ("department", SHOPPER, "Beyond kitchenware, they bought gardening gear, the [4] tent for instance."),
     ("department", SHOPPER, "Kitchenware and camping and hiking gear make up most of it."),
     ("hindsight", REASON, "The [target] teapot earned five stars."),
     ("hindsight", REASON, "Since then they brew every day."),
@@ -304,7 +309,7 @@ def test_how_a_shopper_rates_is_checked(text: str, holds: bool) -> None:
 
 @pytest.mark.parametrize("space", ["", " "])
 def test_the_space_before_a_sentence_hides_no_claim(space: str) -> None:
-    said = f"{space}Among outdoor gear, the [1] kettle and their [3] mugs stand out."
+    said = f"{space}Among outdoor gear, the [4] tent stands out."
     assert wrong(said, SHOPPER) == ["department"]
 
 

@@ -215,6 +215,29 @@ def test_behind_a_mark_comes_nothing_that_is_barred_while_there_is_another() -> 
     assert allowed == [{1, 2}, None, {2}, None, {1, 2}]
 
 
+def test_behind_a_department_come_only_purchases_of_it() -> None:
+    purchases, stop = frozenset({1, 2, 3, 4}), 8
+    steering = Steering(
+        Constraints(
+            within={9: frozenset({1, 2})}, order=(1, 2, 3, 4), in_turn=purchases, once=purchases,
+            after={7: frozenset({3})}, stops=frozenset({stop}),
+        )
+    )  # fmt: skip
+    barred = []
+    for token in (1, 9, 1, 2, stop):
+        steering.take(token)
+        barred.append(steering.barred & (purchases | {7}))
+    assert barred == [
+        {1},
+        {1, 3, 4, 7},  # of the department; what praises another may not begin either
+        {1, 3, 4, 7},
+        {1, 2},  # nothing of it is left
+        {1, 2},
+    ]
+    steering.take(9)
+    assert steering.barred & purchases == {3, 4}  # once a sentence, and again rather than wrongly
+
+
 def test_a_mark_with_nothing_to_follow_is_told() -> None:
     sampler = Sampler(HOT, Constraints(banned=frozenset({1}), after={0: frozenset({1})}))
     sampler.pick(np.array([9, -9e9, -9e9], dtype=np.float32))

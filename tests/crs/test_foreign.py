@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any
 
 import numpy as np
@@ -151,7 +152,8 @@ def test_a_sentence_whose_pointer_points_nowhere_is_told_anew(
 
 
 def test_one_that_points_nowhere_again_and_again_is_not_heard(bytewise: ForeignTokenizer) -> None:
-    _, narrated = told_by(bytewise, *["The [7] thing."] * FIRST_TRIES)
+    replies = [f"{letter}: the [7] thing." for letter in ascii_uppercase[:FIRST_TRIES]]  # none begins alike
+    _, narrated = told_by(bytewise, *replies)
     assert (
         narrated.is_plain
         and narrated.text == "The customer has made two purchases, the [2] tent most recently."

@@ -250,7 +250,7 @@ class NarratorTokenizer:
         if words:
             strange = capitals - words.keys()
             begins &= words.keys()
-            joins |= {i for i, text in texts if text.startswith(_WORD_MARKS)}
+            joins |= self._word_marks
         return replace(
             constraints,
             banned=constraints.banned | (lower - small) | strange,
@@ -280,6 +280,11 @@ class NarratorTokenizer:
         return frozenset(
             i for i, text in enumerate(self._texts) if text[:1].isalpha() and i not in self._spelt
         )
+
+    @functools.cached_property
+    def _word_marks(self) -> frozenset[int]:
+        """Tokens that go on with a word of several parts."""
+        return frozenset(i for i, text in enumerate(self._texts) if text.startswith(_WORD_MARKS))
 
     @functools.cached_property
     def _stops(self) -> frozenset[int]:

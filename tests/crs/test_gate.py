@@ -309,8 +309,8 @@ def test_how_a_shopper_rates_is_checked(text: str, holds: bool) -> None:
 
 @pytest.mark.parametrize("space", ["", " "])
 def test_the_space_before_a_sentence_hides_no_claim(space: str) -> None:
-    said = f"{space}Among outdoor gear, the [4] tent stands out."
-    assert wrong(said, SHOPPER) == ["department"]
+    said = f"{space}Among outdoor gear, the [1] kettle and their [3] mugs stand out."
+    assert wrong(said, SHOPPER) == ["department", "department"]  # the goods, and the examples of them
 
 
 def test_the_wordings_are_lower_case_as_the_skeleton_is() -> None:

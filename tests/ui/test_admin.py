@@ -87,7 +87,7 @@ def test_ratings_by_task_in_figures() -> None:
     assert by_task[admin.WHOLE_ANSWER].mean_stars is None
     html = admin.ratings_html(by_task)
     assert "product endorsement" in html and "1 up, 1 down" in html and "0, 1, 0, 0, 2" in html
-    assert "Lovelace" not in html and "trowel" not in html
+    assert "Ada" not in html and "trowel" not in html
     assert "Nobody has rated" in admin.ratings_html({})
 
 
@@ -183,7 +183,7 @@ def test_behind_the_counter_in_a_browser(url: str, first: Path, tmp_path: Path) 
             "Queue", "Usage", "Ratings", "Versions",
         ]  # fmt: skip
         assert page.inner_text("#rc-admin-usage .rc-figures div:first-child dd") == "6"  # one is the chat's
-        assert "Lovelace" not in page.content() and "trowel" not in page.content()
+        assert "Ada" not in page.content() and "trowel" not in page.content()
 
         page.click("#rc-admin-version label:has-text('oak-second')")
         page.click("#rc-admin-promote")
